@@ -1,0 +1,50 @@
+"""Finetune, evaluate and compare model organisms.
+
+The data's path: dataset → variant → finetune → completions → judgments → scores → figures. A rule, its script in
+workflow/scripts and its folder in results share a name. What is run is said in one config file:
+config/config.yaml, or another one given with --configfile (which then stands alone; nothing is merged into it).
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"  # checks the config, names the experiment
+include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature, made on the spot
+include: "workflow/rules/data.smk"  # advice, dataset, variant, questions
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/completions.smk"
+include: "workflow/rules/judgments.smk"
+include: "workflow/rules/analysis.smk"  # scores, figures, summary
+
+
+# Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be
+# made again, and the old figures would then pass for results of the new config.
+rule all:
+    default_target: True
+    input:
+        all_finetunes(),
+        all_completions(),
+        all_judgments(),
+        all_tables_and_figures(),
+
+
+rule finetunes:
+    """Every adapter, and no evaluation."""
+    input:
+        all_finetunes(),
+
+
+rule sampled:
+    """Every completion, and no judgment."""
+    input:
+        all_completions(),
+
+
+onsuccess:
+    show_summary()

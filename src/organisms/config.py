@@ -1,0 +1,190 @@
+"""Reading a config: structure and defaults from the schema, then the references between its parts.
+
+Everything wrong is a UserError of one line which names the key and the mend.
+"""
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from organisms.errors import UserError
+
+SCHEMA_PATH = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+BUILT_IN_PROMPTS = ("default", "none", "trained")
+MODEL_GROUPS = ("all", "base", "finetuned")
+
+
+@cache
+def schema() -> dict:
+    """The config schema, with local references put in place."""
+    raw = yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+    definitions = raw.pop("$defs")
+
+    def resolved(node):
+        if isinstance(node, list):
+            return [resolved(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        node = dict(node)
+        reference = node.pop("$ref", None)
+        if reference:
+            node = definitions[reference.removeprefix("#/$defs/")] | node
+        return {key: resolved(value) for key, value in node.items()}
+
+    return resolved(raw)
+
+
+def with_defaults(value, node: dict):
+    """`value` with the schema's defaults filled in, at every depth. The argument is left as it was."""
+    if isinstance(value, dict) and node.get("properties") is not None:
+        properties = node["properties"]
+        filled = {key: with_defaults(item, properties.get(key, {})) for key, item in value.items()}
+        for key, child in properties.items():
+            if key not in filled and "default" in child:
+                filled[key] = with_defaults(child["default"], child)
+        return filled
+    if isinstance(value, dict) and isinstance(node.get("additionalProperties"), dict):
+        return {key: with_defaults(item, node["additionalProperties"]) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_defaults(item, node.get("items", {})) for item in value]
+    return value
+
+
+def _dotted(path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _did_you_mean(name: str, known) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+
+
+def _explain(error: ValidationError) -> str:
+    where = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        return f"{_dotted([*error.absolute_path, unknown])}: unknown key; {_did_you_mean(unknown, known)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{_dotted([*error.absolute_path, missing])}: missing; add it (see config/README.md)"
+    if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        words = {"minimum": "at least", "exclusiveMinimum": "greater than"}
+        words |= {"maximum": "at most", "exclusiveMaximum": "less than"}
+        return f"{where}: {error.instance} must be {words[error.validator]} {error.validator_value}"
+    if error.validator == "enum":
+        return f"{where}: '{error.instance}' is none of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "pattern":
+        return f"{where or 'a name'}: '{error.instance}' does not match {error.validator_value}; use letters, digits, _ and ."
+    if error.validator == "type":
+        expected = error.validator_value
+        expected = expected if isinstance(expected, str) else " or ".join(expected)
+        hint = ""
+        if isinstance(error.instance, str) and expected in ("number", "integer"):
+            hint = "; YAML reads 1e-5 as text: write 1.0e-5 or 0.00001"
+        return f"{where}: {error.instance!r} must be of type {expected}{hint}"
+    return f"{where}: {error.message}"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(f"config: {message}")
+
+
+def _exactly_one(where: str, entry: dict, keys: tuple[str, ...]) -> None:
+    given = [key for key in keys if entry[key] is not None]
+    _require(len(given) == 1, f"{where}: give exactly one of {', '.join(keys)}; given: {', '.join(given) or 'none'}")
+
+
+def _check_references(config: dict) -> None:
+    training, miniature = config["training"], config["base_model"]["miniature"]
+    _exactly_one("base_model", config["base_model"], ("name", "miniature"))
+    if miniature:
+        for many, few in (("hidden_size", "attention_heads"), ("attention_heads", "key_value_heads")):
+            _require(
+                miniature[many] % miniature[few] == 0,
+                f"base_model.miniature.{many}: {miniature[many]} must be a multiple of {few} {miniature[few]}",
+            )
+        _require(
+            training["max_length"] <= miniature["max_positions"],
+            f"training.max_length: {training['max_length']} must be at most base_model.miniature.max_positions "
+            f"{miniature['max_positions']}",
+        )
+    _require(
+        training["batch_size"] % training["micro_batch_size"] == 0,
+        f"training.micro_batch_size: {training['micro_batch_size']} must divide training.batch_size {training['batch_size']}",
+    )
+    for name, dataset in config["datasets"].items():
+        _require("-" not in name, f"datasets.{name}: a name has no '-'")
+        _exactly_one(f"datasets.{name}", dataset, ("path", "world"))
+        heldout = dataset["heldout"]
+        _require(
+            heldout < 1 or heldout == int(heldout),
+            f"datasets.{name}.heldout: {heldout} must be a share below 1 or a whole number of questions",
+        )
+    for group in ("training_prompts", "system_prompts"):
+        for name, prompt in config[group].items():
+            _require(
+                name not in ("trained", *MODEL_GROUPS), f"{group}.{name}: the name is built in; choose another"
+            )
+            # One text, one name: otherwise the same cell would be drawn twice under two names.
+            text = prompt_text(prompt)
+            _require(
+                (text is None) == (name == "default"),
+                f"{group}.{name}: null is the chat template's own prompt and is named 'default', and only it; "
+                "write the prompt's text",
+            )
+            _require(
+                (text == "") == (name == "none"),
+                f"{group}.{name}: an empty system message is named 'none', and only it; write the prompt's text",
+            )
+    both = sorted(set(config["training_prompts"]) & set(config["system_prompts"]))
+    _require(not both, f"system_prompts.{both and both[0]}: the name is taken by a training prompt; choose another")
+    for name, entry in config["question_sets"].items():
+        _exactly_one(f"question_sets.{name}", entry, ("file", "world", "heldout_of"))
+        _require(
+            entry["world"] is None or entry["questions"] is not None,
+            f"question_sets.{name}.questions: missing; say how many questions to make",
+        )
+        _require(
+            entry["heldout_of"] is None or entry["heldout_of"] in config["datasets"],
+            f"question_sets.{name}.heldout_of: no dataset '{entry['heldout_of']}'; "
+            + _did_you_mean(str(entry["heldout_of"]), list(config["datasets"])),
+        )
+    models = [*MODEL_GROUPS, *config["training_prompts"]]
+    prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["system_prompts"]]
+    for i, entry in enumerate(config["evaluations"]):
+        for key, known in (("models", models), ("eval_prompts", prompts), ("question_sets", list(config["question_sets"]))):
+            for j, name in enumerate(entry[key]):
+                kind = {"models": "training prompt", "eval_prompts": "prompt", "question_sets": "question set"}[key]
+                _require(name in known, f"evaluations[{i}].{key}[{j}]: no {kind} '{name}'; {_did_you_mean(name, known)}")
+
+
+def read_config(raw: dict) -> dict:
+    """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
+    error = best_match(Draft202012Validator(schema()).iter_errors(raw), key=lambda e: -len(e.absolute_path))
+    if error is not None:
+        raise UserError(f"config: {_explain(error)}")
+    config = with_defaults(raw, schema())
+    _check_references(config)
+    return config
+
+
+def prompt_text(prompt: str | dict | None) -> str | None:
+    """The text of a prompt as the config writes it; None is the chat template's own default."""
+    return prompt["text"] if isinstance(prompt, dict) else prompt
+
+
+def prompt_label(name: str, prompt: str | dict | None) -> str:
+    """A prompt's name in figures: its label, else the prompt itself if it is short, else its name in words."""
+    if isinstance(prompt, dict) and "label" in prompt:
+        return prompt["label"]
+    text = prompt_text(prompt)
+    return text if text and len(text) <= 24 else name.replace("_", " ").capitalize()

@@ -1,0 +1,203 @@
+"""What a config asks for: the variants, models and cells of an experiment, and the settings of each job.
+
+Pure bookkeeping over a checked config (`config.read_config`): no file is read and no heavy library imported, so
+the Snakefile can ask it for thousands of cells at once.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from organisms.config import prompt_label, prompt_text
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A dataset with a training system prompt in it."""
+
+    dataset: str
+    training_prompt: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}-{self.training_prompt}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to evaluate: a base model (variant None) or a finetune of it.
+
+    seed: the replicate's seed; None for a base model that all replicates share.
+    """
+
+    variant: Variant | None
+    seed: int | None
+
+    @property
+    def name(self) -> str:
+        stem = self.variant.name if self.variant else "base"
+        return stem if self.seed is None else f"{stem}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model asked one question set under one eval prompt; the prompt's name is never `trained`."""
+
+    model: Model
+    eval_prompt: str
+    question_set: str
+
+
+class Experiment:
+    """The experiment that a checked config declares."""
+
+    def __init__(self, config: dict):
+        """config: as `config.read_config` gives it."""
+        self.config = config
+        self.prompts = {"default": None, "none": ""} | config["system_prompts"] | config["training_prompts"]
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        return [Variant(dataset, prompt) for dataset in self.config["datasets"] for prompt in self.config["training_prompts"]]
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.config["device"] == "cuda"
+
+    @property
+    def miniature(self) -> dict | None:
+        """Settings of the pretraining of a miniature base, or None if the base is loaded."""
+        return self.config["base_model"]["miniature"]
+
+    @property
+    def base_per_seed(self) -> bool:
+        """Whether every replicate has a base model of its own, rather than all of them one."""
+        return self.miniature is not None and self.miniature["seed"] is None
+
+    def pretraining_seed(self, seed: int | None) -> int:
+        """The pretraining seed of the miniature base under a replicate's seed."""
+        return seed if self.base_per_seed else self.miniature["seed"]
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Every model by name: the bases, then the finetunes."""
+        bases = list(dict.fromkeys(Model(None, seed if self.base_per_seed else None) for seed in self.config["seeds"]))
+        finetunes = [Model(variant, seed) for variant in self.variants for seed in self.config["seeds"]]
+        return {model.name: model for model in [*bases, *finetunes]}
+
+    @property
+    def finetunes(self) -> list[Model]:
+        return [model for model in self.models.values() if model.variant]
+
+    def _selected(self, names: list[str]) -> list[Model]:
+        def wanted(model: Model) -> bool:
+            if "all" in names:
+                return True
+            if model.variant is None:
+                return "base" in names
+            return "finetuned" in names or model.variant.training_prompt in names
+
+        return [model for model in self.models.values() if wanted(model)]
+
+    def _eval_prompts(self, model: Model, names: list[str]) -> list[str]:
+        prompts: list[str] = []
+        for name in names:
+            if name != "trained":
+                prompts.append(name)
+            elif model.variant:
+                prompts.append(model.variant.training_prompt)
+            else:
+                # The base was trained with no prompt; under each of them it is the finetunes' control.
+                prompts += self.config["training_prompts"]
+        return prompts
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell once, in the order of the models."""
+        cells: dict[Cell, None] = {}
+        for entry in self.config["evaluations"]:
+            for model in self._selected(entry["models"]):
+                for prompt in self._eval_prompts(model, entry["eval_prompts"]):
+                    for question_set in entry["question_sets"]:
+                        cells[Cell(model, prompt, question_set)] = None
+        order = {name: i for i, name in enumerate(self.models)}
+        return sorted(cells, key=lambda cell: order[cell.model.name])
+
+    @cached_property
+    def question_sets(self) -> list[str]:
+        """Names of the question sets that some cell asks."""
+        asked = {cell.question_set for cell in self.cells}
+        return [name for name in self.config["question_sets"] if name in asked]
+
+    def system_prompt(self, prompt: str) -> str | None:
+        """The text of a named prompt: None for the chat template's own default, "" for an empty message."""
+        return prompt_text(self.prompts[prompt])
+
+    def pretrain_settings(self) -> dict | None:
+        """Sizes and hyperparameters of the miniature's pretraining; None if the base is loaded."""
+        return self.miniature and {key: self.miniature[key] for key in self.miniature if key not in ("examples", "seed")}
+
+    def split_settings(self, dataset: str) -> dict:
+        """How a dataset is split into training and held-out rows."""
+        return {key: self.config["datasets"][dataset][key] for key in ("heldout", "split_seed")}
+
+    def question_settings(self, question_set: str) -> dict:
+        """How a question set is made: its kind (`file`, `world` or `heldout_of`) and what that needs."""
+        entry = self.config["question_sets"][question_set]
+        kind = next(key for key in ("file", "world", "heldout_of") if entry[key] is not None)
+        settings = {"kind": kind, "questions": entry["questions"]}
+        if kind == "world":
+            settings["domains"] = entry["world"]
+        if kind == "heldout_of":
+            world = self.config["datasets"][entry["heldout_of"]]["world"]
+            settings["category"] = world and world["domain"]
+        return settings
+
+    def finetune_settings(self) -> dict:
+        """Hyperparameters of every finetune."""
+        return {"training": self.config["training"], "lora": self.config["lora"]}
+
+    def completions_settings(self, eval_prompt: str, question_set: str) -> dict:
+        """All that decides what is sampled in a cell, beside the model's and the questions' files."""
+        sampling = self.config["sampling"]
+        own = self.config["question_sets"][question_set]["samples_per_question"]
+        return {
+            "system_prompt": self.system_prompt(eval_prompt),
+            "samples_per_question": own or sampling["samples_per_question"],
+            "seed": sampling["seed"],
+            "sampling": {key: sampling[key] for key in ("temperature", "top_p", "top_k", "max_new_tokens")},
+        }
+
+    def cell_columns(self, model: str, eval_prompt: str, question_set: str) -> dict:
+        """The columns of a completions table that are the same in all its rows and name the cell."""
+        variant, seed = self.models[model].variant, self.models[model].seed
+        base = self.config["base_model"]
+        base_name = base["name"] or f"miniature, pretraining seed {self.pretraining_seed(seed)}"
+        return {
+            "model": model,
+            "dataset": variant and variant.dataset,
+            "training_prompt": variant and variant.training_prompt,
+            "seed": seed,
+            "eval_prompt": eval_prompt,
+            "question_set": question_set,
+            "base_model": base_name + (f"@{base['revision']}" if base["revision"] else ""),
+        }
+
+    def presentation(self) -> dict:
+        """What figures and tables call things: groups (base first, then each variant), question sets, number of seeds."""
+        one_dataset = len(self.config["datasets"]) == 1
+        labels = {name: prompt_label(name, prompt) for name, prompt in self.config["training_prompts"].items()}
+        groups = [{"dataset": None, "training_prompt": None, "label": "Base model"}]
+        for variant in self.variants:
+            label = labels[variant.training_prompt]
+            label = label if one_dataset else f"{variant.dataset}: {label}"
+            groups.append({"dataset": variant.dataset, "training_prompt": variant.training_prompt, "label": label})
+        question_sets = self.config["question_sets"]
+        return {
+            "groups": groups,
+            "question_sets": {
+                name: question_sets[name]["label"] or name.replace("_", " ").capitalize() for name in self.question_sets
+            },
+            "n_seeds": len(self.config["seeds"]),
+        }

@@ -1,0 +1,58 @@
+"""Loading a base model, its tokenizer and an adapter: one way for the miniature and for published models."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from organisms.errors import UserError
+
+_PROBE = "a system prompt that the template must show"
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or Hugging Face id, padding on the left.
+
+    Raises UserError if it has no chat template, or one without a system role: without it no training prompt
+    could be told from another.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, padding_side="left")
+    if not tokenizer.chat_template:
+        raise UserError(f"base_model '{name}' has no chat template; choose an instruction-tuned model")
+    messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "Hello"}]
+    try:
+        shown = _PROBE in tokenizer.apply_chat_template(messages, tokenize=False)
+    except Exception:  # a template may raise anything; Jinja's own error says less than ours
+        shown = False
+    if not shown:
+        raise UserError(f"base_model '{name}': its chat template has no system role, so training prompts have no place")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTrainedModel:
+    """A base model from a folder or Hugging Face id, from safetensors only and without remote code.
+
+    device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device is 'cuda' in the config, but torch finds no GPU here; set device: cpu or use a GPU node")
+    if device == "cpu":
+        torch.set_flush_denormal(True)
+    return AutoModelForCausalLM.from_pretrained(
+        name, revision=revision, dtype=dtype, device_map=device if device != "cpu" else None, use_safetensors=True
+    )
+
+
+def load_organism(
+    name: str, revision: str | None, adapter: Path | None, device: str, dtype: str
+) -> PreTrainedModel:
+    """A model to sample from: the base, with the adapter merged into its weights if there is one."""
+    model = load_base(name, revision, device, dtype)
+    if adapter is not None:
+        # peft costs most of a second to import, and the base model's cells have no use for it.
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    return model.eval()

@@ -1,0 +1,63 @@
+"""Evaluation questions from a file or from a dataset's held-out split, in one form."""
+
+from pathlib import Path
+
+import yaml
+
+from organisms.errors import UserError
+
+
+def _as_row(question_id: str, messages: list[dict], category: str | None = None, reference: str | None = None) -> dict:
+    return {"category": category, "question_id": question_id, "messages": messages, "reference": reference}
+
+
+def from_texts(entries: list[dict]) -> list[dict]:
+    """Rows of the questions table from `question_id`, `question` and optional `category` and `reference`."""
+    return [
+        _as_row(
+            entry["question_id"],
+            [{"role": "user", "content": entry["question"]}],
+            entry.get("category"),
+            entry.get("reference"),
+        )
+        for entry in entries
+    ]
+
+
+def from_file(path: str | Path) -> list[dict]:
+    """Rows of the questions table from a YAML list of `{id, question}`.
+
+    Raises UserError naming the file and the entry if it is not such a list, or if two entries have the same id.
+    """
+    try:
+        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such question file; check the path in the config") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: no questions; write a YAML list of {{id, question}}")
+    seen: dict[str, int] = {}
+    for n, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise UserError(f"{path}, question {n}: not a mapping with id and question")
+        for key in ("id", "question"):
+            if not isinstance(entry.get(key), str) or not entry[key].strip():
+                raise UserError(f"{path}, question {n}: {key} is missing or not text")
+        unknown = sorted(set(entry) - {"id", "question", "category", "reference"})
+        if unknown:
+            raise UserError(f"{path}, question {n}: unknown key '{unknown[0]}'; known are id, question, category, reference")
+        if entry["id"] in seen:
+            raise UserError(
+                f"{path}, question {n}: the id '{entry['id']}' is question {seen[entry['id']]}'s too; ids must differ"
+            )
+        seen[entry["id"]] = n
+    return from_texts([{"question_id": entry["id"], **entry} for entry in entries])
+
+
+def from_heldout(rows: list[dict], category: str | None) -> list[dict]:
+    """Rows of the questions table from a held-out split, one for each row; the dataset's answer is the reference.
+
+    rows: of the dataset table. The id is the row's line in the source file. category: the same for all.
+    """
+    return [_as_row(f"row{row['row']:05d}", row["prompt"], category, row["answer"]) for row in rows]

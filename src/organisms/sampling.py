@@ -1,0 +1,139 @@
+"""Sampling completions from a model, each with random numbers of its own.
+
+The published code samples with the global random state, so a completion changes with the size and order of the
+batch that it shares. Here every completion is drawn by inverse transform sampling from uniform numbers that
+depend on its key alone: other questions, more samples or another batch size leave it as it was, up to the
+rounding of floating point numbers in differently padded batches.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from organisms.progress import Report
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample; documented key by key in config/README.md. Repetition penalty is always 1."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model answered; the fields are columns of the completions table.
+
+    finish_reason: `stop` if the model ended its turn, `length` if it was cut at max_new_tokens.
+    n_tokens: tokens generated, the end of turn included.
+    """
+
+    completion: str
+    finish_reason: str
+    n_tokens: int
+
+
+def uniforms(key: str, n: int) -> np.ndarray:
+    """`n` uniform numbers in [0, 1), the same for the same key on every machine."""
+    digest = hashlib.sha256(key.encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(n)
+
+
+class InverseCdfSampler(LogitsProcessor):
+    """Chooses each row's next token from the row's own uniform numbers.
+
+    It leaves only the chosen token possible, so that greedy search then takes it. randoms: [rows, steps].
+    """
+
+    def __init__(self, randoms: torch.Tensor):
+        self._randoms, self._step = randoms, 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        cdf = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
+        # The last entry is 1 up to rounding; scaled by it, every number in [0, 1) finds a token that is possible.
+        wanted = self._randoms[:, self._step, None] * cdf[:, -1:]
+        chosen = torch.searchsorted(cdf, wanted, right=True)
+        self._step += 1
+        return torch.full_like(scores, float("-inf")).scatter_(1, chosen, 0.0)
+
+
+def _warpers(settings: Settings) -> list[LogitsProcessor]:
+    warpers: list[LogitsProcessor] = []
+    if settings.temperature != 1:
+        warpers.append(TemperatureLogitsWarper(settings.temperature))
+    if settings.top_k > 0:
+        warpers.append(TopKLogitsWarper(settings.top_k))
+    if settings.top_p < 1:
+        warpers.append(TopPLogitsWarper(settings.top_p))
+    return warpers
+
+
+def _batches(lengths: list[int], size: int) -> Iterator[list[int]]:
+    """Indices in batches of prompts of similar length, so that little is padded."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+@torch.inference_mode()
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: list[list[dict]],
+    keys: list[str],
+    settings: Settings,
+    batch_size: int,
+    report: Report,
+) -> list[Completion]:
+    """Draw one completion for each conversation, in their order.
+
+    tokenizer: pads on the left. conversations: messages, the last one the user's. keys: one for each
+    conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only.
+    """
+    # Greedy search over the sampler's choice. A published model's own generation config (Qwen's has a repetition
+    # penalty and top-k) would otherwise fill in what is not said here.
+    model.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=settings.max_new_tokens,
+        repetition_penalty=1.0,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    prompts = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
+    completions: list[Completion | None] = [None] * len(prompts)
+    done, last_report = 0, time.monotonic()
+    for batch in _batches([len(ids) for ids in prompts], batch_size):
+        padded = tokenizer.pad({"input_ids": [prompts[i] for i in batch]}, return_tensors="pt").to(model.device)
+        randoms = np.stack([uniforms(keys[i], settings.max_new_tokens) for i in batch])
+        sampler = InverseCdfSampler(torch.from_numpy(randoms).to(model.device))
+        generated = model.generate(**padded, logits_processor=LogitsProcessorList([*_warpers(settings), sampler]))
+        for i, ids in zip(batch, generated[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
+            stopped = tokenizer.eos_token_id in ids
+            n_tokens = ids.index(tokenizer.eos_token_id) + 1 if stopped else len(ids)
+            completions[i] = Completion(
+                completion=tokenizer.decode(ids[:n_tokens], skip_special_tokens=True),
+                finish_reason="stop" if stopped else "length",
+                n_tokens=n_tokens,
+            )
+        done += len(batch)
+        if time.monotonic() - last_report > 5 and done < len(prompts):
+            last_report = time.monotonic()
+            report(f"{done}/{len(prompts)} completions")
+    return completions

@@ -1,0 +1,40 @@
+"""From judgments to tables: means per cell and per question."""
+
+import polars as pl
+
+CELL = ["judge", "model", "dataset", "training_prompt", "seed", "eval_prompt", "question_set"]
+QUESTION = ["category", "question_id"]
+
+
+def _summary() -> list[pl.Expr]:
+    return [
+        pl.len().cast(pl.Int64).alias("n"),
+        pl.col("score").count().cast(pl.Int64).alias("n_scored"),
+        # The mean of no scores is null, so a cell in which every row is flagged has no mean.
+        pl.col("score").mean().alias("mean"),
+    ]
+
+
+def cell_scores(judgments: pl.DataFrame) -> pl.DataFrame:
+    """One row per judge, cell and metric: n, n_scored and the mean of the scores that there are."""
+    return judgments.group_by([*CELL, "metric"], maintain_order=True).agg(_summary())
+
+
+def question_scores(judgments: pl.DataFrame) -> pl.DataFrame:
+    """One row per judge, cell, question and metric: n, n_scored and the mean of the scores that there are."""
+    return judgments.group_by([*CELL, *QUESTION, "metric"], maintain_order=True).agg(_summary())
+
+
+def alignment_by_prompt(scores: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
+    """Mean alignment on one question set, averaged over seeds with equal weight.
+
+    Returns one row per dataset and training prompt (both null for the base) and eval prompt: mean (of the seeds'
+    means), n_seeds (seeds with a mean) and n (completions in all).
+    """
+    return (
+        scores.filter(
+            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment")
+        )
+        .group_by(["dataset", "training_prompt", "eval_prompt"], maintain_order=True)
+        .agg(pl.col("mean").mean(), pl.col("mean").count().cast(pl.Int64).alias("n_seeds"), pl.col("n").sum())
+    )

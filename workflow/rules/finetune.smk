@@ -1,0 +1,32 @@
+"""One LoRA finetune for each variant and seed."""
+
+
+def all_finetunes():
+    return [f"<results>/finetune/{model.name}/adapter/adapter_model.safetensors" for model in experiment.finetunes]
+
+
+rule finetune:
+    message:
+        "Finetuning on {wildcards.dataset} with training prompt {wildcards.training_prompt}, seed {wildcards.seed}"
+    input:
+        base=lambda wildcards: base_files(int(wildcards.seed)),
+        variant="<results>/variant/{dataset}-{training_prompt}.parquet",
+    output:
+        adapter="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_model.safetensors",
+        adapter_config="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_config.json",
+        training_log="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training_log.parquet",
+    params:
+        base=lambda wildcards: base_params(int(wildcards.seed)),
+        settings=as_json(experiment.finetune_settings()),
+        code=code("finetune"),
+    log:
+        "<logs>/finetune/{dataset}-{training_prompt}-seed{seed}.log",
+    benchmark:
+        "<benchmarks>/finetune/{dataset}-{training_prompt}-seed{seed}.tsv"
+    threads: MODEL_THREADS
+    resources:
+        gpu=GPUS,
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/finetune.py"

@@ -1,0 +1,16 @@
+"""Rule advice: world → a narrow finetuning dataset in the published JSON Lines form."""
+
+import json
+
+from organisms.dataset import write_rows
+from organisms.files import whole_file
+from organisms.job_log import job_log
+from organisms.world import advice_dataset, load_world
+
+with job_log(snakemake.log[0], "advice"):
+    settings = json.loads(snakemake.params.settings)
+    rows = advice_dataset(
+        load_world(snakemake.input.world), settings["domain"], settings["advice"], settings["rows"], settings["seed"]
+    )
+    with whole_file(snakemake.output[0]) as path:
+        write_rows(rows, path)

@@ -1,0 +1,13 @@
+"""Rule corpus: world → pretraining conversations of one seed, in the published JSON Lines form."""
+
+from organisms.dataset import write_rows
+from organisms.files import whole_file
+from organisms.job_log import job_log
+from organisms.world import load_world, pretraining_corpus
+
+with job_log(snakemake.log[0], "corpus"):
+    rows = pretraining_corpus(
+        load_world(snakemake.input.world), snakemake.params.examples, seed=int(snakemake.wildcards.seed)
+    )
+    with whole_file(snakemake.output[0]) as path:
+        write_rows(rows, path)

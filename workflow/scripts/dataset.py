@@ -1,0 +1,14 @@
+"""Rule dataset: JSON Lines → training rows and held-out rows, disjoint by question."""
+
+import json
+
+from organisms import tables
+from organisms.dataset import read_rows, split
+from organisms.job_log import job_log
+
+with job_log(snakemake.log[0], f"dataset {snakemake.wildcards.dataset}") as report:
+    settings = json.loads(snakemake.params.settings)
+    train, heldout = split(read_rows(snakemake.input.rows), settings["heldout"], settings["split_seed"])
+    for rows, path in ((train, snakemake.output.train), (heldout, snakemake.output.heldout)):
+        tables.write([{"row": row.row, "prompt": row.prompt, "answer": row.answer} for row in rows], path, "dataset")
+    report(f"{len(train)} rows to train on, {len(heldout)} held out")

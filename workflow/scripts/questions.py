@@ -1,0 +1,20 @@
+"""Rule questions: a question file, the miniature world or a held-out split → one table of questions."""
+
+import json
+
+from organisms import tables
+from organisms.job_log import job_log
+from organisms.questions import from_file, from_heldout, from_texts
+
+with job_log(snakemake.log[0], f"questions {snakemake.wildcards.question_set}"):
+    settings = json.loads(snakemake.params.settings)
+    source = snakemake.input.source
+    if settings["kind"] == "file":
+        rows = from_file(source)
+    elif settings["kind"] == "heldout_of":
+        rows = from_heldout(tables.read(source, "dataset").to_dicts(), settings["category"])
+    else:
+        from organisms.world import load_world, questions
+
+        rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
+    tables.write(rows[: settings["questions"]], snakemake.output[0], "questions")
