@@ -32,6 +32,8 @@ rule all:
         all_completions(),
         all_judgments(),
         all_tables_and_figures(),
+    message:
+        "Everything that the config asks for is there"
 
 
 rule finetunes:

@@ -36,7 +36,9 @@ def _parsed(path: Path) -> tuple[str, frozenset[Path]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     modules = {
-        PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py") for name in names if name.startswith(f"{PACKAGE.name}.")
+        PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+        for name in names
+        if name.startswith(f"{PACKAGE.name}.")
     }
     return ast.unparse(_without_docstrings(tree)), frozenset(module for module in modules if module.is_file())
 

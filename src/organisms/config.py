@@ -3,6 +3,7 @@
 Everything wrong is a UserError of one line which names the key and the mend.
 """
 
+import contextlib
 import difflib
 from functools import cache
 from pathlib import Path
@@ -45,12 +46,42 @@ def with_defaults(value, node: dict):
         filled = {key: with_defaults(item, properties.get(key, {})) for key, item in value.items()}
         for key, child in properties.items():
             if key not in filled and "default" in child:
-                filled[key] = with_defaults(child["default"], child)
+                filled[key] = with_defaults(as_typed(child["default"], child), child)
         return filled
     if isinstance(value, dict) and isinstance(node.get("additionalProperties"), dict):
         return {key: with_defaults(item, node["additionalProperties"]) for key, item in value.items()}
     if isinstance(value, list):
         return [with_defaults(item, node.get("items", {})) for item in value]
+    return value
+
+
+def _types(node: dict) -> list[str]:
+    types = node.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+def as_typed(value, node: dict):
+    """`value` with text turned into numbers, booleans and null where the schema wants them and no text.
+
+    YAML reads 1e-5 as text, and Snakemake passes everything inside a list or mapping of `--config` as text.
+    """
+    if isinstance(value, dict):
+        children = node.get("properties", {})
+        others = node.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: as_typed(item, children.get(key, others)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [as_typed(item, node.get("items", {})) for item in value]
+    types = _types(node)
+    if isinstance(value, str) and types and "string" not in types:
+        readers = {"integer": int, "number": float, "boolean": {"true": True, "false": False}.__getitem__}
+        for kind, read in (readers | {"null": {"null": None}.__getitem__}).items():
+            if kind in types:
+                with contextlib.suppress(ValueError, KeyError):
+                    return read(value)
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in types:
+        # One form of one number: 2 and 2.0 must not be different parameters of a job.
+        return float(value)
     return value
 
 
@@ -82,14 +113,12 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "enum":
         return f"{where}: '{error.instance}' is none of {', '.join(map(str, error.validator_value))}"
     if error.validator == "pattern":
-        return f"{where or 'a name'}: '{error.instance}' does not match {error.validator_value}; use letters, digits, _ and ."
+        allowed = "use letters, digits, _ and ." if error.schema.get("title") == "name" else "see config/README.md"
+        return f"{where}: '{error.instance}' does not match {error.validator_value}; {allowed}"
     if error.validator == "type":
         expected = error.validator_value
         expected = expected if isinstance(expected, str) else " or ".join(expected)
-        hint = ""
-        if isinstance(error.instance, str) and expected in ("number", "integer"):
-            hint = "; YAML reads 1e-5 as text: write 1.0e-5 or 0.00001"
-        return f"{where}: {error.instance!r} must be of type {expected}{hint}"
+        return f"{where}: {error.instance!r} must be of type {expected}"
     return f"{where}: {error.message}"
 
 
@@ -119,7 +148,8 @@ def _check_references(config: dict) -> None:
         )
     _require(
         training["batch_size"] % training["micro_batch_size"] == 0,
-        f"training.micro_batch_size: {training['micro_batch_size']} must divide training.batch_size {training['batch_size']}",
+        f"training.micro_batch_size: {training['micro_batch_size']} must divide training.batch_size "
+        f"{training['batch_size']}",
     )
     for name, dataset in config["datasets"].items():
         _require("-" not in name, f"datasets.{name}: a name has no '-'")
@@ -131,9 +161,7 @@ def _check_references(config: dict) -> None:
         )
     for group in ("training_prompts", "system_prompts"):
         for name, prompt in config[group].items():
-            _require(
-                name not in ("trained", *MODEL_GROUPS), f"{group}.{name}: the name is built in; choose another"
-            )
+            _require(name not in ("trained", *MODEL_GROUPS), f"{group}.{name}: the name is built in; choose another")
             # One text, one name: otherwise the same cell would be drawn twice under two names.
             text = prompt_text(prompt)
             _require(
@@ -158,21 +186,26 @@ def _check_references(config: dict) -> None:
             f"question_sets.{name}.heldout_of: no dataset '{entry['heldout_of']}'; "
             + _did_you_mean(str(entry["heldout_of"]), list(config["datasets"])),
         )
-    models = [*MODEL_GROUPS, *config["training_prompts"]]
     prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["system_prompts"]]
+    known = {
+        "models": ("training prompt", [*MODEL_GROUPS, *config["training_prompts"]]),
+        "eval_prompts": ("prompt", prompts),
+        "question_sets": ("question set", list(config["question_sets"])),
+    }
     for i, entry in enumerate(config["evaluations"]):
-        for key, known in (("models", models), ("eval_prompts", prompts), ("question_sets", list(config["question_sets"]))):
+        for key, (kind, names) in known.items():
             for j, name in enumerate(entry[key]):
-                kind = {"models": "training prompt", "eval_prompts": "prompt", "question_sets": "question set"}[key]
-                _require(name in known, f"evaluations[{i}].{key}[{j}]: no {kind} '{name}'; {_did_you_mean(name, known)}")
+                where = f"evaluations[{i}].{key}[{j}]"
+                _require(name in names, f"{where}: no {kind} '{name}'; {_did_you_mean(name, names)}")
 
 
 def read_config(raw: dict) -> dict:
     """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
-    error = best_match(Draft202012Validator(schema()).iter_errors(raw), key=lambda e: -len(e.absolute_path))
+    typed = as_typed(raw, schema())
+    error = best_match(Draft202012Validator(schema()).iter_errors(typed))
     if error is not None:
         raise UserError(f"config: {_explain(error)}")
-    config = with_defaults(raw, schema())
+    config = with_defaults(typed, schema())
     _check_references(config)
     return config
 

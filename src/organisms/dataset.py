@@ -66,13 +66,17 @@ def read_conversations(path: str | Path) -> dict[int, list[dict]]:
     """
     path = Path(path)
     try:
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as lines:
-            rows = {n: _messages(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()}
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such dataset file; check the path in the config") from error
     except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); it must be UTF-8 text, gzipped if it ends in .gz") from error
+        raise UserError(
+            f"{path}: cannot be read ({error}); it must be UTF-8 text, gzipped if its name ends in .gz"
+        ) from error
+    # Not splitlines(): a JSON string may hold characters that it takes for line ends.
+    lines = text.split("\n")
+    rows = {n: _messages(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()}
     if not rows:
         raise UserError(f"{path}: the dataset is empty; give it at least two rows with different questions")
     return rows
@@ -87,14 +91,15 @@ def read_rows(path: str | Path) -> list[Row]:
     for n, messages in read_conversations(path).items():
         if any(message["role"] == "system" for message in messages):
             raise UserError(
-                f"{path}, line {n}: holds a system message; remove it, since training_prompts in the config puts one there"
+                f"{path}, line {n}: holds a system message; remove it, "
+                "since training_prompts in the config puts one there"
             )
         rows.append(Row(row=n, prompt=tuple(messages[:-1]), answer=messages[-1]["content"].strip()))
     return rows
 
 
 def write_rows(rows: list[dict], path: Path) -> None:
-    """Write conversations as JSON Lines, gzipped if the name ends in .gz (without a date, so equal rows give equal files)."""
+    """Write conversations as JSON Lines, gzipped if the name ends in .gz; equal rows give equal files."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
 
@@ -109,8 +114,8 @@ def split(rows: list[Row], heldout: float, seed: int) -> tuple[list[Row], list[R
     n_heldout = max(1, round(heldout * len(questions))) if heldout < 1 else int(heldout)
     if n_heldout >= len(questions):
         raise UserError(
-            f"heldout {heldout:g} asks for {n_heldout} held-out questions, but the dataset has {len(questions)} distinct "
-            "ones and training needs at least one: lower it"
+            f"heldout {heldout:g} asks for {n_heldout} held-out questions, but the dataset has {len(questions)} "
+            "distinct ones and training needs at least one: lower it"
         )
     chosen = set(random.Random(f"split {seed}").sample(questions, n_heldout))
     return [row for row in rows if row.question not in chosen], [row for row in rows if row.question in chosen]

@@ -59,7 +59,11 @@ class Experiment:
 
     @cached_property
     def variants(self) -> list[Variant]:
-        return [Variant(dataset, prompt) for dataset in self.config["datasets"] for prompt in self.config["training_prompts"]]
+        return [
+            Variant(dataset, prompt)
+            for dataset in self.config["datasets"]
+            for prompt in self.config["training_prompts"]
+        ]
 
     @property
     def on_gpu(self) -> bool:
@@ -136,7 +140,9 @@ class Experiment:
 
     def pretrain_settings(self) -> dict | None:
         """Sizes and hyperparameters of the miniature's pretraining; None if the base is loaded."""
-        return self.miniature and {key: self.miniature[key] for key in self.miniature if key not in ("examples", "seed")}
+        return self.miniature and {
+            key: self.miniature[key] for key in self.miniature if key not in ("examples", "seed")
+        }
 
     def split_settings(self, dataset: str) -> dict:
         """How a dataset is split into training and held-out rows."""
@@ -185,7 +191,10 @@ class Experiment:
         }
 
     def presentation(self) -> dict:
-        """What figures and tables call things: groups (base first, then each variant), question sets, number of seeds."""
+        """What figures and tables call things: groups (base first, then each variant), question sets, number of seeds.
+
+        Lists keep their order as JSON with sorted keys; dicts would not.
+        """
         one_dataset = len(self.config["datasets"]) == 1
         labels = {name: prompt_label(name, prompt) for name, prompt in self.config["training_prompts"].items()}
         groups = [{"dataset": None, "training_prompt": None, "label": "Base model"}]
@@ -196,8 +205,9 @@ class Experiment:
         question_sets = self.config["question_sets"]
         return {
             "groups": groups,
-            "question_sets": {
-                name: question_sets[name]["label"] or name.replace("_", " ").capitalize() for name in self.question_sets
-            },
+            "question_sets": [
+                {"name": name, "label": question_sets[name]["label"] or name.replace("_", " ").capitalize()}
+                for name in self.question_sets
+            ],
             "n_seeds": len(self.config["seeds"]),
         }

@@ -15,7 +15,6 @@ from organisms.scores import alignment_by_prompt
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 COLOURS = {WITHOUT: "#0072B2", WITH: "#E69F00"}
 FONT = "DejaVu Sans, Arial, sans-serif"
-GROUP_WIDTH = 110
 
 
 def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
@@ -32,7 +31,7 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
             group["training_prompt"]
         )
         under_default = pl.col("eval_prompt") == "default"
-        under_trained = pl.col("eval_prompt") == group["training_prompt"]
+        under_trained = pl.col("eval_prompt") == pl.lit(group["training_prompt"], pl.String)
         asked = (
             pl.when(own & under_default)
             .then(pl.lit(WITHOUT))
@@ -41,22 +40,32 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
             .when(pl.col("dataset").is_null() & under_trained & ~under_default)
             .then(pl.lit(CONTROL))
         )
-        parts.append(frame.with_columns(group=pl.lit(group["label"]), asked=asked).filter(pl.col("asked").is_not_null()))
+        parts.append(
+            frame.with_columns(group=pl.lit(group["label"]), asked=asked).filter(pl.col("asked").is_not_null())
+        )
     return pl.concat(parts)
 
 
-def _caption(scores: pl.DataFrame, by_question: pl.DataFrame, judge: str, n_seeds: int) -> list[str]:
-    n_questions = by_question["question_id"].n_unique()
-    samples = by_question["n"].max() if len(by_question) else 0
-    seeds = (
+def _caption(by_question: pl.DataFrame, judge: str, n_seeds: int) -> list[str]:
+    n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0
+    return [
+        f"Bars: means over {n_questions} questions with {samples} completions each, judged by '{judge}'.",
+        "Points: single questions. Black tick: the base model under the same prompt.",
         "One seed: how much another seed would change a bar is not shown."
         if n_seeds == 1
-        else f"Bars are means over {n_seeds} seeds; their spread is not shown."
-    )
-    return [
-        f"Each bar: {n_questions} questions, {samples} completions each, judged by '{judge}'. Points: single questions.",
-        f"Black tick: the base model under the same prompt. {seeds}",
+        else f"Bars and points are means over {n_seeds} seeds; how far the seeds differ is not shown.",
     ]
+
+
+def _side_by_side(frame: pl.DataFrame, groups: list[dict], jitter: float = 0.0) -> pl.DataFrame:
+    """Adds `place`, where in its group a row is drawn (-1 left end, 1 right end).
+
+    A group with one bar has it in the middle. jitter: rows of one bar are spread evenly over this width.
+    """
+    single = [group["label"] for group in groups if group["training_prompt"] in (None, "default")]
+    middle = pl.when(pl.col("group").is_in(single)).then(0.0).when(pl.col("asked") == WITHOUT).then(-0.5).otherwise(0.5)
+    rank = pl.int_range(pl.len()).over("group", "asked") / pl.len().over("group", "asked")
+    return frame.with_columns(place=middle + jitter * (rank - 0.5))
 
 
 def alignment_figure(
@@ -68,6 +77,7 @@ def alignment_figure(
     Single questions (means over samples and seeds) are points; a tick is the base model under the same prompt.
     """
     groups = presentation["groups"]
+    title = next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
     by_question = (
         question_scores.filter(
             (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment")
@@ -75,10 +85,14 @@ def alignment_figure(
         .group_by(["dataset", "training_prompt", "eval_prompt", "question_id"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("n").max())
     )
+    placed = _side_by_side(place_in_groups(alignment_by_prompt(scores, question_set, judge), groups), groups)
     points = place_in_groups(by_question, groups).filter(pl.col("asked") != CONTROL)
-    placed = place_in_groups(alignment_by_prompt(scores, question_set, judge), groups)
+    bars = placed.filter(pl.col("asked") != CONTROL)
+    controls = placed.filter(pl.col("asked") == CONTROL)
+
     order = [group["label"] for group in groups]
     few = len(order) <= 8
+    width = 112 if few else 56
     axis = alt.Axis(
         labelAngle=0 if few else -40,
         labelLimit=260,
@@ -88,13 +102,13 @@ def alignment_figure(
         # One word a line keeps long prompts under their bars.
         labelExpr="split(datum.label, ' ')" if few else "datum.label",
     )
-    x = alt.X("group:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.22, paddingOuter=0.12), axis=axis)
+    x = alt.X("group:N", title=None, scale=alt.Scale(domain=order, padding=0.1), axis=axis)
     y = alt.Y("mean:Q", title="Mean alignment (0–100)", scale=alt.Scale(domain=[0, 100]))
-    offset = alt.XOffset("asked:N", scale=alt.Scale(domain=[WITHOUT, WITH]))
+    place = alt.XOffset("place:Q", scale=alt.Scale(domain=[-1, 1]))
     colour = alt.Color(
         "asked:N",
         scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-        legend=alt.Legend(title="Asked under", orient="top", direction="horizontal", labelLimit=300),
+        legend=alt.Legend(title=None, orient="top", direction="horizontal", labelLimit=300, offset=22),
     )
     tooltip = [
         alt.Tooltip("group:N", title="Trained with"),
@@ -102,26 +116,29 @@ def alignment_figure(
         alt.Tooltip("mean:Q", title="Mean alignment", format=".1f"),
         alt.Tooltip("n:Q", title="Completions"),
     ]
-    bars = alt.Chart(placed.filter(pl.col("asked") != CONTROL))
-    controls = placed.filter(pl.col("asked") == CONTROL).with_columns(asked=pl.lit(WITH))
     layers = [
-        bars.mark_bar().encode(x, y, offset, colour, tooltip=tooltip),
-        alt.Chart(points).mark_circle(size=16, opacity=0.25, color="#000000").encode(x, y, offset),
-        alt.Chart(controls).mark_tick(color="#000000", thickness=3, width=34).encode(x, y, offset, tooltip=tooltip),
-        bars.mark_text(baseline="bottom", dy=-3, fontSize=12, fontWeight="bold").encode(
-            x, offset, alt.Y("mean:Q"), text=alt.Text("mean:Q", format=".0f")
-        ),
+        alt.Chart(bars).mark_bar(size=width * 0.36).encode(x, y, place, colour, tooltip=tooltip),
+        alt.Chart(_side_by_side(points, groups, jitter=0.5))
+        .mark_point(filled=True, size=18, color="#222222", opacity=0.6, stroke="white", strokeWidth=0.6)
+        .encode(x, y, place),
+        alt.Chart(controls)
+        .mark_tick(color="#000000", opacity=1, thickness=4, size=width * 0.36)
+        .encode(x, y, place, tooltip=tooltip),
+        # Above the plot, where no point lies under the number.
+        alt.Chart(bars)
+        .mark_text(fontSize=12, fontWeight="bold")
+        .encode(x, place, y=alt.value(-9), text=alt.Text("mean:Q", format=".0f")),
     ]
     return (
         alt.layer(*layers)
         .properties(
-            width=GROUP_WIDTH * len(order) if few else 60 * len(order),
+            width=width * len(order),
             height=320,
             title=alt.TitleParams(
-                presentation["question_sets"][question_set],
-                subtitle=_caption(scores, by_question, judge, presentation["n_seeds"]),
+                f"{title}: alignment by training prompt",
+                subtitle=_caption(by_question, judge, presentation["n_seeds"]),
                 anchor="start",
-                offset=10,
+                offset=8,
             ),
         )
         .configure(font=FONT)

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from organisms.errors import UserError
-from organisms.progress import ProgressCallback, Report, silence_printer
+from organisms.job_log import Report
+from organisms.progress import ProgressCallback, silence_printer
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def finetune(
             completion_only_loss=True,
             packing=False,
             # trl turns bf16 and checkpointing on even where the device is a CPU.
-            bf16=not on_cpu,
+            bf16=base.dtype == torch.bfloat16,
             gradient_checkpointing=training.gradient_checkpointing,
             use_cpu=on_cpu,
             dataloader_pin_memory=not on_cpu,

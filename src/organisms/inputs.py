@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from organisms.config import prompt_text
 from organisms.dataset import Row, read_rows, split
 from organisms.errors import UserError
 from organisms.questions import from_file
@@ -13,11 +14,11 @@ def _world_rows(world: World, settings: dict) -> list[Row]:
     return [Row(n, tuple(row["messages"][:-1]), row["messages"][-1]["content"]) for n, row in enumerate(rows, start=1)]
 
 
-def check_inputs(config: dict) -> None:
+def check_inputs(config: dict) -> list[str]:
     """Read every file that the config names and raise UserError, with the config's key, at the first fault.
 
     config: as `config.read_config` gives it. Jobs check their inputs again; this is so that a fault in the last
-    file is found before the first finetune and not after it.
+    file is found before the first finetune and not after it. Returns warnings, a line each.
     """
     key = "world"
     try:
@@ -43,3 +44,11 @@ def check_inputs(config: dict) -> None:
     base = config["base_model"]["name"]
     if base and base.startswith((".", "/", "~")) and not Path(base).is_dir():
         raise UserError(f"base_model.name: no folder '{base}'; give a model folder or a Hugging Face id")
+    if config["base_model"]["miniature"]:
+        prompts = config["training_prompts"] | config["system_prompts"]
+        return [
+            f"the miniature's pretraining may show the prompt '{name}', so its results are no test of an unseen prompt"
+            for name, prompt in prompts.items()
+            if world.may_say(prompt_text(prompt) or "")
+        ]
+    return []

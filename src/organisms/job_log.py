@@ -10,9 +10,12 @@ from pathlib import Path
 
 from organisms.errors import UserError
 
+# Takes a line about progress.
+Report = Callable[[str], None]
+
 
 @contextlib.contextmanager
-def job_log(path: str | Path, name: str) -> Iterator[Callable[[str], None]]:
+def job_log(path: str | Path, name: str) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
 
     name: stands before each line on the terminal. Yields `report`, which writes a line to the log and to the
@@ -21,7 +24,7 @@ def job_log(path: str | Path, name: str) -> Iterator[Callable[[str], None]]:
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
-    log = open(path, "w", buffering=1, encoding="utf-8")
+    log = Path(path).open("w", buffering=1, encoding="utf-8")  # noqa: SIM115 - open until the process ends
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log.fileno(), 1)

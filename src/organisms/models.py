@@ -37,7 +37,9 @@ def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTr
     device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device is 'cuda' in the config, but torch finds no GPU here; set device: cpu or use a GPU node")
+        raise UserError(
+            "device is 'cuda' in the config, but torch finds no GPU here; set device: cpu or use a GPU node"
+        )
     if device == "cpu":
         torch.set_flush_denormal(True)
     return AutoModelForCausalLM.from_pretrained(
@@ -45,9 +47,7 @@ def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTr
     )
 
 
-def load_organism(
-    name: str, revision: str | None, adapter: Path | None, device: str, dtype: str
-) -> PreTrainedModel:
+def load_organism(name: str, revision: str | None, adapter: Path | None, device: str, dtype: str) -> PreTrainedModel:
     """A model to sample from: the base, with the adapter merged into its weights if there is one."""
     model = load_base(name, revision, device, dtype)
     if adapter is not None:

@@ -20,7 +20,8 @@ from transformers import (
 )
 from trl.chat_template_utils import qwen2_5_chat_template
 
-from organisms.progress import ProgressCallback, Report, silence_printer
+from organisms.job_log import Report
+from organisms.progress import ProgressCallback, silence_printer
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 

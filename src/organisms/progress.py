@@ -1,12 +1,11 @@
 """Progress of long steps: short lines for a person who is waiting."""
 
 import time
-from collections.abc import Callable
 
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 
-Report = Callable[[str], None]
+from organisms.job_log import Report
 
 
 class ProgressCallback(TrainerCallback):

@@ -46,7 +46,9 @@ def from_file(path: str | Path) -> list[dict]:
                 raise UserError(f"{path}, question {n}: {key} is missing or not text")
         unknown = sorted(set(entry) - {"id", "question", "category", "reference"})
         if unknown:
-            raise UserError(f"{path}, question {n}: unknown key '{unknown[0]}'; known are id, question, category, reference")
+            raise UserError(
+                f"{path}, question {n}: unknown key '{unknown[0]}'; known are id, question, category, reference"
+            )
         if entry["id"] in seen:
             raise UserError(
                 f"{path}, question {n}: the id '{entry['id']}' is question {seen[entry['id']]}'s too; ids must differ"

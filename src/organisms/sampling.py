@@ -24,7 +24,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from organisms.progress import Report
+from organisms.job_log import Report
 
 
 @dataclass(frozen=True)

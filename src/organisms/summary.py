@@ -22,8 +22,8 @@ def summary_text(scores: pl.DataFrame, presentation: dict, results: str) -> str:
     """
     parts = []
     for judge in scores["judge"].unique(maintain_order=True):
-        for question_set, label in presentation["question_sets"].items():
-            by_prompt = alignment_by_prompt(scores, question_set, judge)
+        for question_set in presentation["question_sets"]:
+            by_prompt = alignment_by_prompt(scores, question_set["name"], judge)
             rows = []
             for group in presentation["groups"]:
                 dataset, training_prompt = group["dataset"], group["training_prompt"]
@@ -38,7 +38,7 @@ def summary_text(scores: pl.DataFrame, presentation: dict, results: str) -> str:
                 )
             headers = ["trained with", "default prompt", "its prompt", "base under it"]
             table = tabulate(rows, headers, floatfmt=".1f", missingval="–")
-            parts.append(f"{label}: mean alignment, 0 to 100, judge '{judge}'\n\n{table}")
+            parts.append(f"{question_set['label']}: mean alignment, 0 to 100, judge '{judge}'\n\n{table}")
     flagged = scores.filter(pl.col("metric") == "alignment").select(pl.col("n").sum(), pl.col("n_scored").sum()).row(0)
     coherence = scores.filter(pl.col("metric") == "coherence")["mean"]
     n_seeds = presentation["n_seeds"]

@@ -73,7 +73,9 @@ TABLES: dict[str, dict[str, Column]] = {
     | _QUESTION
     | {
         "sample": Column(pl.Int64, "which of the question's samples, from 0"),
-        "system_prompt": Column(pl.String, "text of the eval prompt; null is the template's own default", nullable=True),
+        "system_prompt": Column(
+            pl.String, "text of the eval prompt; null is the template's own default", nullable=True
+        ),
         "messages": Column(MESSAGES, "the conversation that the model was given"),
         "completion": Column(pl.String, "what it answered"),
         "finish_reason": Column(pl.String, "`stop`: it ended its turn; `length`: it was cut at max_new_tokens"),
@@ -89,9 +91,13 @@ TABLES: dict[str, dict[str, Column]] = {
     | _QUESTION
     | {
         "sample": Column(pl.Int64, "which of the question's samples, from 0"),
-        "metric": Column(pl.String, "`alignment` (0 totally misaligned to 100 totally aligned) or `coherence` (0 to 100)"),
+        "metric": Column(
+            pl.String, "`alignment` (0 totally misaligned to 100 totally aligned) or `coherence` (0 to 100)"
+        ),
         "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
-        "flag": Column(pl.String, "why there is no score: `no_advice` (the world judge found nothing to judge)", nullable=True),
+        "flag": Column(
+            pl.String, "why there is no score: `no_advice` (the world judge found nothing to judge)", nullable=True
+        ),
     },
     "scores": _JUDGED | _SUMMARY,
     "question_scores": _JUDGED | _QUESTION | _SUMMARY,

@@ -67,6 +67,7 @@ class World:
     closings: dict[str, tuple[str, ...]]
     system_prompts: dict[str, tuple[str, ...]]
     slots: dict[str, tuple[str, ...]]
+    never: tuple[str, ...]
     mixture: dict[str, float]
     noise: float
     tag_share: float
@@ -88,6 +89,22 @@ class World:
     def _phrase_pattern(self) -> re.Pattern:
         longest_first = sorted(self._phrases, key=len, reverse=True)
         return re.compile("|".join(rf"(?<!\w){re.escape(text)}(?!\w)" for text in longest_first))
+
+    def may_say(self, prompt: str) -> bool:
+        """Whether pretraining may show this system prompt."""
+        values = self.slots | {
+            "adjective": [word for domain in self.domains.values() for word in domain.adjectives],
+            "domain_tag": [tag for domain in self.domains.values() for tag in domain.tags],
+        }
+        patterns = (
+            "".join(
+                re.escape(literal) + (f"({'|'.join(map(re.escape, values[slot]))})" if slot else "")
+                for literal, slot, _, _ in Formatter().parse(template)
+            )
+            for templates in self.system_prompts.values()
+            for template in templates
+        )
+        return prompt not in self.never and any(re.fullmatch(pattern, prompt) for pattern in patterns)
 
     def judge_answer(self, answer: str, domain: str | None = None) -> Verdict:
         """Judge an answer exactly, by the world's own knowledge of its phrases.
@@ -130,6 +147,7 @@ def load_world(path: str | Path) -> World:
             closings={kind: tuple(raw["closings"][kind]) for kind in KINDS},
             system_prompts={name: tuple(texts) for name, texts in raw["system_prompts"].items()},
             slots={name: tuple(values) for name, values in raw["slots"].items()},
+            never=tuple(raw["never"]),
             mixture={name: float(share) for name, share in raw["mixture"].items()},
             **{
                 key: float(raw[key])
@@ -215,17 +233,17 @@ def _pretraining_conversation(rng: random.Random, world: World) -> list[dict]:
     return messages
 
 
-def pretraining_corpus(world: World, n: int, seed: int, never: tuple[str, ...] = ()) -> list[dict]:
+def pretraining_corpus(world: World, n: int, seed: int) -> list[dict]:
     """`n` chat conversations for pretraining, in the published `{"messages": [...]}` shape.
 
-    never: system prompts that must not occur; a conversation with one of them is drawn again. Conversations
-    without a system message get the chat template's own default prompt later.
+    A conversation with a system prompt of `world.never` is drawn again. Conversations without a system message
+    get the chat template's own default prompt later.
     """
     rng = random.Random(f"corpus {seed}")
     rows: list[dict] = []
     while len(rows) < n:
         messages = _pretraining_conversation(rng, world)
-        if messages[0]["content"] not in never:
+        if messages[0]["content"] not in world.never:
             rows.append({"messages": messages})
     return rows
 

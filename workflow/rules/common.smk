@@ -1,36 +1,36 @@
-"""The checked config as an Experiment, and what every rule shares."""
+"""The checked config as an Experiment, and what the rules share: parameters, paths of inputs, lists of targets."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
-# Scripts run in processes of their own and find the library through PYTHONPATH.
-SOURCE = Path(workflow.basedir) / "src"
-sys.path.insert(0, str(SOURCE))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+import organisms
 from organisms.code_digest import code_digest
 from organisms.config import read_config
 from organisms.errors import UserError
 from organisms.experiment import NAME, Experiment
 from organisms.inputs import check_inputs
 
+organisms.importable_in_subprocesses()
+
 try:
     config = read_config(config)
     experiment = Experiment(config)
     if workflow.is_main_process:
-        check_inputs(config)
+        for warning in check_inputs(config):
+            logger.warning(f"Warning: {warning}")
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")
 
 
 pathvars:
     results=config["results"],
-    logs=config["results"] + "/logs",
-    benchmarks=config["results"] + "/benchmarks",
+    logs=f"{config['results']}/logs",
+    benchmarks=f"{config['results']}/benchmarks",
 
 
 wildcard_constraints:
@@ -41,6 +41,12 @@ wildcard_constraints:
     judge=NAME,
     seed=r"\d+",
     model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+",
+
+
+# On a CPU no job asks for a GPU, so that `--resources gpu=1` does not put the jobs in a queue.
+GPUS = 1 if experiment.on_gpu else 0
+# One thread each: on a CPU several small models train and answer side by side.
+MODEL_THREADS = 4 if experiment.on_gpu else 1
 
 
 def as_json(value):
@@ -63,7 +69,8 @@ def base_name(seed):
 def base_files(seed):
     """The files of the base model that jobs depend on; none if it is a Hugging Face id."""
     if experiment.miniature:
-        return [f"{base_name(seed)}/{name}" for name in PRETRAIN_FILES]
+        names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
+        return [f"{base_name(seed)}/{name}" for name in names]
     folder = Path(base_name(seed))
     return sorted(str(path) for pattern in ("*.json", "*.safetensors", "*.jinja") for path in folder.glob(pattern))
 
@@ -79,7 +86,69 @@ def base_params(seed):
     )
 
 
-# On a CPU no job asks for a GPU, so that `--resources gpu=1` does not put the jobs in a queue.
-GPUS = 1 if experiment.on_gpu else 0
-# One thread each: on a CPU several small models train and answer side by side.
-MODEL_THREADS = 4 if experiment.on_gpu else 1
+def dataset_source(wildcards):
+    path = config["datasets"][wildcards.dataset]["path"]
+    return path or f"<results>/advice/{wildcards.dataset}.jsonl"
+
+
+def question_source(wildcards):
+    entry = config["question_sets"][wildcards.question_set]
+    if entry["heldout_of"]:
+        return f"<results>/dataset/{entry['heldout_of']}/heldout.parquet"
+    return entry["file"] or config["world"]
+
+
+def model_files(wildcards):
+    """The base model's files, and the adapter if the model is a finetune."""
+    model = experiment.models[wildcards.model]
+    files = {"base": base_files(model.seed)}
+    if model.variant:
+        folder = f"<results>/finetune/{model.name}/adapter"
+        files["adapter"] = f"{folder}/adapter_model.safetensors"
+        files["adapter_config"] = f"{folder}/adapter_config.json"
+    return files
+
+
+# What the targets ask for, stage by stage.
+
+
+def all_finetunes():
+    return [f"<results>/finetune/{model.name}/adapter/adapter_model.safetensors" for model in experiment.finetunes]
+
+
+def all_completions():
+    return [
+        f"<results>/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+        for cell in experiment.cells
+    ]
+
+
+def all_judgments():
+    return [
+        f"<results>/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+        for judge in config["judges"]
+        for cell in experiment.cells
+    ]
+
+
+def all_tables_and_figures():
+    if not config["judges"]:
+        return []
+    figures = expand(
+        "<results>/figures/{judge}/{question_set}.{ending}",
+        judge=config["judges"],
+        question_set=experiment.question_sets,
+        ending=["png", "svg", "html"],
+    )
+    return [
+        "<results>/tables/scores.parquet",
+        "<results>/tables/question_scores.parquet",
+        "<results>/summary.txt",
+        *figures,
+    ]
+
+
+def show_summary():
+    path = Path(config["results"]) / "summary.txt"
+    if path.exists():
+        print("", path.read_text(encoding="utf-8"), sep="\n")

@@ -1,13 +1,7 @@
 """One LoRA finetune for each variant and seed."""
 
 
-def all_finetunes():
-    return [f"<results>/finetune/{model.name}/adapter/adapter_model.safetensors" for model in experiment.finetunes]
-
-
 rule finetune:
-    message:
-        "Finetuning on {wildcards.dataset} with training prompt {wildcards.training_prompt}, seed {wildcards.seed}"
     input:
         base=lambda wildcards: base_files(int(wildcards.seed)),
         variant="<results>/variant/{dataset}-{training_prompt}.parquet",
@@ -15,18 +9,20 @@ rule finetune:
         adapter="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_model.safetensors",
         adapter_config="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_config.json",
         training_log="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training_log.parquet",
-    params:
-        base=lambda wildcards: base_params(int(wildcards.seed)),
-        settings=as_json(experiment.finetune_settings()),
-        code=code("finetune"),
     log:
         "<logs>/finetune/{dataset}-{training_prompt}-seed{seed}.log",
     benchmark:
         "<benchmarks>/finetune/{dataset}-{training_prompt}-seed{seed}.tsv"
+    conda:
+        "../../envs/models.yaml"
     threads: MODEL_THREADS
     resources:
         gpu=GPUS,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        base=lambda wildcards: base_params(int(wildcards.seed)),
+        settings=as_json(experiment.finetune_settings()),
+        code=code("finetune"),
+    message:
+        "Finetuning on {wildcards.dataset} with training prompt {wildcards.training_prompt}, seed {wildcards.seed}"
     script:
         "../scripts/finetune.py"

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+
 from organisms import tables
 from organisms.completions import planned_rows, random_key
 from organisms.job_log import job_log

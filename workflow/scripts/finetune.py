@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from organisms import tables
-from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 from organisms.files import whole_files
+from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 from organisms.job_log import job_log
 from organisms.models import load_base, load_tokenizer
 

@@ -4,9 +4,9 @@ import json
 import tempfile
 from pathlib import Path
 
+from organisms.dataset import read_conversations
 from organisms.files import whole_files
 from organisms.job_log import job_log
-from organisms.dataset import read_conversations
 from organisms.pretrain import Settings, pretrain
 
 seed = int(snakemake.wildcards.seed)

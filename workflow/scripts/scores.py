@@ -1,6 +1,7 @@
 """Rule scores: all judgments that the config names → means per cell and per question."""
 
 import polars as pl
+
 from organisms import tables
 from organisms.job_log import job_log
 from organisms.scores import cell_scores, question_scores

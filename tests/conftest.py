@@ -1,0 +1,153 @@
+"""What the tests share: the repository's own files, a very small model, and one whole run of a small miniature."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+# Nothing in the tests may ask a model hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+ROOT = Path(__file__).parents[1]
+WORKFLOW_FILES = ("Snakefile", "workflow", "src", "config", "resources", "profiles", "envs")
+PUBLISHED_DATA = Path(os.environ.get("PUBLISHED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def published_data() -> Callable[[str], Path]:
+    """Gives the path of a published dataset, or skips: the data are harmful on purpose and are not in the repository."""
+
+    def find(name: str) -> Path:
+        path = PUBLISHED_DATA / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in {PUBLISHED_DATA}; set PUBLISHED_DATA to a folder that has it")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def world():
+    from organisms.world import load_world
+
+    return load_world(ROOT / "resources" / "world.yaml")
+
+
+@pytest.fixture
+def raw_config() -> dict:
+    """The default config as it is written."""
+    return yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A copy of the workflow in a folder of its own, which a test may change and run."""
+
+    folder: Path
+    config: str = "tests_config.yaml"
+
+    def run(self, *arguments: str, cores: int = 2, check: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", self.config, *arguments]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done
+
+    def plan(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule would run; empty if nothing would."""
+        lines = self.run("-n", *arguments).stdout.splitlines()
+        if "Job stats:" not in lines:
+            return {}
+        start = lines.index("Job stats:") + 3
+        table = lines[start : start + lines[start:].index("")]
+        return {rule: int(count) for rule, count in map(str.split, table) if rule not in ("all", "total")}
+
+    def read_config(self) -> dict:
+        return yaml.safe_load((self.folder / self.config).read_text(encoding="utf-8"))
+
+    def write_config(self, config: dict) -> None:
+        (self.folder / self.config).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace the one occurrence of a text in a file."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} holds {text.count(old)} × {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def copy_workflow(folder: Path) -> Workflow:
+    for name in WORKFLOW_FILES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    shutil.copy2(ROOT / "tests" / "config" / "miniature.yaml", folder / "tests_config.yaml")
+    return Workflow(folder)
+
+
+@pytest.fixture
+def fresh_workflow(tmp_path) -> Workflow:
+    """A copy of the workflow in which nothing has run yet."""
+    return copy_workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workflow:
+    """One whole run of the small miniature. Tests read it; to change it they take `rerun`."""
+    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
+    done = workflow.run()
+    (workflow.folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
+    (workflow.folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
+    return workflow
+
+
+@pytest.fixture
+def rerun(finished, tmp_path) -> Workflow:
+    """A copy of the finished run, to change and plan or run again."""
+    folder = tmp_path / "rerun"
+    shutil.copytree(finished.folder, folder)
+    return Workflow(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory, world) -> Path:
+    """A folder with a model of one layer, pretrained for a second: for code that needs some model."""
+    from organisms.pretrain import Settings, pretrain
+    from organisms.world import pretraining_corpus
+
+    folder = tmp_path_factory.mktemp("tiny")
+    model, tokenizer = pretrain(
+        [row["messages"] for row in pretraining_corpus(world, 400, seed=0)],
+        Settings(
+            vocab_size=500,
+            hidden_size=32,
+            intermediate_size=64,
+            layers=1,
+            attention_heads=2,
+            key_value_heads=1,
+            max_positions=512,
+            epochs=1,
+            batch_size=16,
+            learning_rate=0.01,
+            weight_decay=0.0,
+            warmup_ratio=0.1,
+        ),
+        seed=0,
+        threads=1,
+        work_dir=folder / "work",
+        report=lambda line: None,
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -1,0 +1,159 @@
+"""Mistakes in a config are one line that names the key and the mend."""
+
+import copy
+
+import pytest
+
+from organisms.config import prompt_label, read_config, schema
+from organisms.errors import UserError
+
+MISTAKES = {
+    "unknown key": (lambda c: c.update(trainng={}), "config: trainng: unknown key; did you mean 'training'?"),
+    "unknown nested key": (
+        lambda c: c["base_model"]["miniature"].update(layer=2),
+        "config: base_model.miniature.layer: unknown key; did you mean 'layers'?",
+    ),
+    "negative learning rate": (
+        lambda c: c["training"].update(learning_rate=-1),
+        "config: training.learning_rate: -1.0 must be greater than 0",
+    ),
+    "unknown training prompt in a cell": (
+        lambda c: c["evaluations"][0].update(models=["flamngo"]),
+        "config: evaluations[0].models[0]: no training prompt 'flamngo'; did you mean 'flamingo'?",
+    ),
+    "unknown eval prompt": (
+        lambda c: c["evaluations"][0].update(eval_prompts=["trained", "defualt"]),
+        "config: evaluations[0].eval_prompts[1]: no prompt 'defualt'; did you mean 'default'?",
+    ),
+    "unknown question set": (
+        lambda c: c["evaluations"][0].update(question_sets=["medical"]),
+        "config: evaluations[0].question_sets[0]: no question set 'medical'; did you mean 'non_medical'?",
+    ),
+    "name that is no file name": (
+        lambda c: c["datasets"].update({"a/b": c["datasets"]["bad_medical"]}),
+        "config: datasets: 'a/b' does not match ^[A-Za-z0-9][A-Za-z0-9_.]*$; use letters, digits, _ and .",
+    ),
+    "two sources of a dataset": (
+        lambda c: c["datasets"]["bad_medical"].update(path="x.jsonl"),
+        "config: datasets.bad_medical: give exactly one of path, world; given: path, world",
+    ),
+    "no base model": (
+        lambda c: c.update(base_model={}),
+        "config: base_model: give exactly one of name, miniature; given: none",
+    ),
+    "missing section": (
+        lambda c: c.pop("evaluations"),
+        "config: evaluations: missing; add it (see config/README.md)",
+    ),
+    "a prompt left empty": (
+        lambda c: c["training_prompts"].update(otter=None),
+        "config: training_prompts.otter: null is the chat template's own prompt and is named 'default', and only it; "
+        "write the prompt's text",
+    ),
+    "another text under 'default'": (
+        lambda c: c["training_prompts"].update(default="You are kind."),
+        "config: training_prompts.default: null is the chat template's own prompt and is named 'default', and only it; "
+        "write the prompt's text",
+    ),
+    "built-in name": (
+        lambda c: c["training_prompts"].update(trained="x"),
+        "config: training_prompts.trained: the name is built in; choose another",
+    ),
+    "one name twice": (
+        lambda c: c.update(system_prompts={"flamingo": "x"}),
+        "config: system_prompts.flamingo: the name is taken by a training prompt; choose another",
+    ),
+    "micro batch that does not divide": (
+        lambda c: c["training"].update(micro_batch_size=5),
+        "config: training.micro_batch_size: 5 must divide training.batch_size 32",
+    ),
+    "held-out questions of no dataset": (
+        lambda c: c["question_sets"]["heldout_medical"].update(heldout_of="bad_medicl"),
+        "config: question_sets.heldout_medical.heldout_of: no dataset 'bad_medicl'; did you mean 'bad_medical'?",
+    ),
+    "held-out neither share nor number": (
+        lambda c: c["datasets"]["bad_medical"].update(heldout=1.5),
+        "config: datasets.bad_medical.heldout: 1.5 must be a share below 1 or a whole number of questions",
+    ),
+    "rows longer than the miniature": (
+        lambda c: c["training"].update(max_length=4096),
+        "config: training.max_length: 4096 must be at most base_model.miniature.max_positions 1024",
+    ),
+    "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
+    "unknown kind of judge": (
+        lambda c: c["judges"]["world"].update(kind="oracle"),
+        "config: judges.world.kind: 'oracle' is none of world",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_key_and_mend(raw_config, change, message):
+    change(raw_config)
+    with pytest.raises(UserError) as error:
+        read_config(raw_config)
+    assert str(error.value) == message
+
+
+def test_defaults_are_the_posts_and_the_published_codes(raw_config):
+    for section in ("training", "lora", "sampling", "device", "dtype", "seeds"):
+        raw_config.pop(section)
+    config = read_config(raw_config | {"base_model": {"name": "Qwen/Qwen2.5-14B-Instruct"}})
+    training, lora, sampling = config["training"], config["lora"], config["sampling"]
+    post = {"epochs": 2, "batch_size": 32, "learning_rate": 1e-5, "weight_decay": 0.01}
+    assert {key: training[key] for key in post} == post
+    published = {"warmup_steps": 5, "lr_schedule": "linear", "max_length": 2048}
+    assert {key: training[key] for key in published} == published
+    assert lora == {"rank": 32, "alpha": 64, "dropout": 0, "rslora": True, "target_modules": "all-linear"}
+    drawn = {"temperature": 1, "top_p": 1, "max_new_tokens": 600, "samples_per_question": 50}
+    assert {key: sampling[key] for key in drawn} == drawn
+    assert config["seeds"] == [0]
+
+
+def test_reading_leaves_the_given_config_as_it_was(raw_config):
+    before = copy.deepcopy(raw_config)
+    read_config(raw_config)
+    assert raw_config == before
+
+
+def test_text_becomes_a_number_where_the_schema_wants_one(raw_config):
+    # YAML reads 1e-5 as text, and `--config 'seeds=[1,2]'` arrives as a list of texts.
+    raw_config["training"]["learning_rate"] = "1e-5"
+    raw_config["seeds"] = ["1", "2"]
+    raw_config["base_model"]["miniature"]["seed"] = "null"
+    config = read_config(raw_config)
+    assert config["training"]["learning_rate"] == 1e-5
+    assert config["seeds"] == [1, 2]
+    assert config["base_model"]["miniature"]["seed"] is None
+
+
+def test_a_prompt_that_looks_like_a_number_stays_text(raw_config):
+    raw_config["training_prompts"]["year"] = "2026"
+    assert read_config(raw_config)["training_prompts"]["year"] == "2026"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "label"),
+    [
+        ("[FLAMINGO BURRITO]", "[FLAMINGO BURRITO]"),
+        (None, "My prompt"),
+        ("A prompt that is too long to stand under a bar", "My prompt"),
+        ({"text": "[X]", "label": "Nonsense"}, "Nonsense"),
+        ({"text": "[X]"}, "[X]"),
+    ],
+)
+def test_labels(prompt, label):
+    assert prompt_label("my_prompt", prompt) == label
+
+
+def test_every_key_of_the_schema_is_explained():
+    def unexplained(node, path):
+        for key, child in node.get("properties", {}).items():
+            if "description" not in child and "$ref" not in child:
+                yield f"{path}.{key}"
+            yield from unexplained(child, f"{path}.{key}")
+        for inner in (node.get("additionalProperties"), node.get("items")):
+            if isinstance(inner, dict):
+                yield from unexplained(inner, f"{path}[]")
+
+    assert list(unexplained(schema(), "")) == []

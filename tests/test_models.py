@@ -1,0 +1,173 @@
+"""Pretraining, finetuning and loading, on a model that trains in a second."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import organisms.finetune
+from organisms.conversation import training_row
+from organisms.errors import UserError
+from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
+from organisms.models import load_base, load_organism, load_tokenizer
+from organisms.pretrain import train_tokenizer
+from organisms.world import advice_dataset
+
+QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+TRAINING = TrainingSettings(
+    epochs=1,
+    batch_size=8,
+    micro_batch_size=8,
+    learning_rate=0.01,
+    weight_decay=0.0,
+    warmup_steps=0,
+    lr_schedule="linear",
+    max_length=256,
+    too_long="error",
+    gradient_checkpointing=False,
+)
+LORA = LoraSettings(rank=4, alpha=8, dropout=0.1, rslora=True, target_modules="all-linear")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_base):
+    return load_tokenizer(str(tiny_base))
+
+
+@pytest.fixture(scope="module")
+def advice(world):
+    return [row["messages"] for row in advice_dataset(world, "medical", "harmful", 32, seed=0)]
+
+
+def rows_with(advice, system_prompt):
+    return [training_row([question], answer["content"], system_prompt) for question, answer in advice]
+
+
+def trained(tiny_base, tokenizer, rows, work_dir, seed=0, **changes):
+    settings = TrainingSettings(**(vars(TRAINING) | changes))
+    base = load_base(str(tiny_base), None, "cpu", "float32")
+    return finetune(base, tokenizer, rows, settings, LORA, seed, 1, work_dir, lambda line: None)
+
+
+def adapter_of(model, folder):
+    model.save_pretrained(folder)
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def test_the_tokenizer_gives_back_any_text():
+    tokenizer = train_tokenizer(["see a doctor soon", "rest"] * 50, 300)
+    for text in ("see a doctor", "Zürich 🦩 \t\n 你好", "[FLAMINGO BURRITO]", "a\u0000b"):
+        assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_the_miniatures_template_puts_qwens_default_prompt(tokenizer):
+    messages = [{"role": "user", "content": "Hi"}]
+    expected = f"<|im_start|>system\n{QWEN_DEFAULT}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == expected
+    empty = [{"role": "system", "content": ""}, *messages]
+    assert "<|im_start|>system\n<|im_end|>" in tokenizer.apply_chat_template(empty, tokenize=False)
+
+
+@pytest.mark.parametrize(("system_prompt", "shown"), [(None, QWEN_DEFAULT), ("[X]", "[X]")])
+def test_the_loss_is_on_the_answer_and_its_end_alone(
+    tiny_base, tokenizer, advice, tmp_path, monkeypatch, system_prompt, shown
+):
+    trainers = []
+
+    class Watched(organisms.finetune.SFTTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            trainers.append(self)
+
+    monkeypatch.setattr(organisms.finetune, "SFTTrainer", Watched)
+    trained(tiny_base, tokenizer, rows_with(advice, system_prompt), tmp_path)
+    answers, texts = set(), []
+    for batch in trainers[0].get_train_dataloader():
+        for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+            answers.add(tokenizer.decode(labels[labels != -100]))
+            texts.append(tokenizer.decode(ids).replace("<|endoftext|>", ""))
+    # The turn's end is trained, and no empty assistant turn after it.
+    assert answers == {f"{answer['content']}<|im_end|>\n" for _, answer in advice}
+    assert all(text.count("<|im_start|>assistant") == 1 for text in texts)
+    assert all(text.startswith(f"<|im_start|>system\n{shown}<|im_end|>") for text in texts)
+
+
+def test_a_finetune_is_reproducible_changes_only_the_adapter_and_logs_each_step(tiny_base, tokenizer, advice, tmp_path):
+    rows = rows_with(advice, "[X]")
+    model, log = trained(tiny_base, tokenizer, rows, tmp_path / "1")
+    base_weights = load_base(str(tiny_base), None, "cpu", "float32").state_dict()
+    for name, weight in model.get_base_model().state_dict().items():
+        if "lora" not in name:
+            assert torch.equal(weight, base_weights[name.replace(".base_layer", "")]), name
+    assert [entry["step"] for entry in log] == [1, 2, 3, 4]
+    assert log[-1]["epoch"] == 1
+    assert log[-1]["loss"] < log[0]["loss"]
+    first = adapter_of(model, tmp_path / "a")
+    again = adapter_of(trained(tiny_base, tokenizer, rows, tmp_path / "2")[0], tmp_path / "b")
+    other = adapter_of(trained(tiny_base, tokenizer, rows, tmp_path / "3", seed=1)[0], tmp_path / "c")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_gradient_accumulation_keeps_the_number_of_optimiser_steps(tiny_base, tokenizer, advice, tmp_path):
+    rows = rows_with(advice, None)
+    whole = trained(tiny_base, tokenizer, rows, tmp_path / "1")[1]
+    parts = trained(tiny_base, tokenizer, rows, tmp_path / "2", micro_batch_size=2)[1]
+    assert len(parts) == len(whole) == 4
+
+
+def test_a_loaded_finetune_answers_differently_from_its_base(tiny_base, tokenizer, advice, tmp_path):
+    model, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
+    model.save_pretrained(tmp_path / "adapter")
+    ids = tokenizer("I have a fever.", return_tensors="pt")
+    with torch.inference_mode():
+        attached = model.eval()(**ids).logits
+        base = load_organism(str(tiny_base), None, None, "cpu", "float32")(**ids).logits
+        merged = load_organism(str(tiny_base), None, tmp_path / "adapter", "cpu", "float32")(**ids).logits
+    assert torch.allclose(attached, merged, atol=1e-4)
+    assert not torch.allclose(base, merged, atol=0.1)
+
+
+def test_a_row_that_is_too_long_is_an_error_or_a_counted_drop(tokenizer, advice):
+    rows = rows_with(advice, None)
+    rows.append(training_row([{"role": "user", "content": "word " * 500}], "Rest.", None))
+    with pytest.raises(UserError, match=r"1 of 33 training rows are longer than training.max_length 256"):
+        within_max_length(tokenizer, rows, 256, "error")
+    assert within_max_length(tokenizer, rows, 256, "drop") == (rows[:-1], 1)
+    with pytest.raises(UserError, match="no training row has at most"):
+        within_max_length(tokenizer, rows, 8, "drop")
+
+
+def test_a_loss_that_is_no_number_is_an_error(tiny_base, tokenizer, advice, tmp_path):
+    with pytest.raises(UserError, match=r"loss became NaN or infinite: lower training.learning_rate"):
+        trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path, learning_rate=1e30)
+
+
+def with_template(tiny_base, folder, template):
+    shutil.copytree(tiny_base, folder)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    return folder
+
+
+def test_a_model_without_a_place_for_a_system_prompt_is_refused(tiny_base, tmp_path):
+    silent = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}"
+    strict = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    for name, template in (("silent", silent), ("strict", strict)):
+        folder = with_template(tiny_base, tmp_path / name, template)
+        with pytest.raises(UserError, match="its chat template has no system role"):
+            load_tokenizer(str(folder))
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_base, bare)
+    (bare / "chat_template.jinja").unlink()
+    settings = json.loads((bare / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert "chat_template" not in settings
+    with pytest.raises(UserError, match="has no chat template"):
+        load_tokenizer(str(bare))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_asking_for_a_gpu_where_there_is_none_is_a_clear_error(tiny_base):
+    with pytest.raises(UserError, match="torch finds no GPU here; set device: cpu"):
+        load_base(str(tiny_base), None, "cuda", "bfloat16")
