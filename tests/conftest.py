@@ -21,7 +21,7 @@ PUBLISHED_DATA = Path(os.environ.get("PUBLISHED_DATA", ROOT.parent / "shared" / 
 
 @pytest.fixture(scope="session")
 def published_data() -> Callable[[str], Path]:
-    """Gives the path of a published dataset, or skips: the data are harmful on purpose and are not in the repository."""
+    """Gives the path of a published dataset, or skips: harmful on purpose, they are not in the repository."""
 
     def find(name: str) -> Path:
         path = PUBLISHED_DATA / name
@@ -53,7 +53,7 @@ class Workflow:
     config: str = "tests_config.yaml"
 
     def run(self, *arguments: str, cores: int = 2, check: bool = True) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", self.config, *arguments]
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments, "--configfile", self.config]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
@@ -124,7 +124,7 @@ def rerun(finished, tmp_path) -> Workflow:
 def tiny_base(tmp_path_factory, world) -> Path:
     """A folder with a model of one layer, pretrained for a second: for code that needs some model."""
     from organisms.pretrain import Settings, pretrain
-    from organisms.world import pretraining_corpus
+    from organisms.world_texts import pretraining_corpus
 
     folder = tmp_path_factory.mktemp("tiny")
     model, tokenizer = pretrain(

@@ -29,7 +29,10 @@ BAD_LINES = {
     "unknown role": (row("q", "a", roles=("human", "assistant")), "messages[0] has no role of"),
     "empty content": (row("q", "  "), "messages[1].content is not text or is empty"),
     "content that is no text": ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content is not text"),
-    "a system message": (row("s", "q", "a", roles=("system", "user", "assistant")), "holds a system message; remove it"),
+    "a system message": (
+        row("s", "q", "a", roles=("system", "user", "assistant")),
+        "holds a system message; remove it",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from organisms.errors import UserError
 from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 from organisms.models import load_base, load_organism, load_tokenizer
 from organisms.pretrain import train_tokenizer
-from organisms.world import advice_dataset
+from organisms.world_texts import advice_dataset
 
 QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 TRAINING = TrainingSettings(

@@ -6,7 +6,8 @@ from organisms.config import prompt_text
 from organisms.dataset import Row, read_rows, split
 from organisms.errors import UserError
 from organisms.questions import from_file
-from organisms.world import World, advice_dataset, load_world, questions
+from organisms.world import World, load_world
+from organisms.world_texts import advice_dataset, questions
 
 
 def _world_rows(world: World, settings: dict) -> list[Row]:

@@ -16,7 +16,13 @@ def _type(node: dict) -> str:
     if "enum" in node:
         return " or ".join(f"`{value}`" for value in node["enum"])
     types = [node["type"]] if isinstance(node["type"], str) else node["type"]
-    words = {"object": "mapping", "array": "list", "string": "text", "integer": "whole number", "boolean": "true or false"}
+    words = {
+        "object": "mapping",
+        "array": "list",
+        "string": "text",
+        "integer": "whole number",
+        "boolean": "true or false",
+    }
     text = " or ".join(words.get(name, name) for name in types)
     bounds = [
         f"{sign} {node[key]:g}"
@@ -29,7 +35,7 @@ def _type(node: dict) -> str:
 def _default(node: dict, required: bool) -> str:
     if required:
         return "required"
-    if "default" not in node or node["default"] == {} and node.get("properties"):
+    if "default" not in node or (node["default"] == {} and node.get("properties")):
         return ""
     value = node["default"]
     return "`null`" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -82,7 +88,9 @@ def tables_page() -> str:
     for table, columns in TABLES.items():
         parts += ["", f"## {table}", "", f"`{where[table]}`", "", "| column | type | meaning |", "| --- | --- | --- |"]
         parts += [f"| `{name}` | {column.dtype} | {column.meaning} |" for name, column in columns.items()]
-    return "\n".join(parts).replace("List(Struct({'role': String, 'content': String}))", "list of {role, content}") + "\n"
+    return (
+        "\n".join(parts).replace("List(Struct({'role': String, 'content': String}))", "list of {role, content}") + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import json
 from organisms.dataset import write_rows
 from organisms.files import whole_file
 from organisms.job_log import job_log
-from organisms.world import advice_dataset, load_world
+from organisms.world import load_world
+from organisms.world_texts import advice_dataset
 
 with job_log(snakemake.log[0], "advice"):
     settings = json.loads(snakemake.params.settings)

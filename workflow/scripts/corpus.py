@@ -3,7 +3,8 @@
 from organisms.dataset import write_rows
 from organisms.files import whole_file
 from organisms.job_log import job_log
-from organisms.world import load_world, pretraining_corpus
+from organisms.world import load_world
+from organisms.world_texts import pretraining_corpus
 
 with job_log(snakemake.log[0], "corpus"):
     rows = pretraining_corpus(

@@ -14,7 +14,8 @@ with job_log(snakemake.log[0], f"questions {snakemake.wildcards.question_set}"):
     elif settings["kind"] == "heldout_of":
         rows = from_heldout(tables.read(source, "dataset").to_dicts(), settings["category"])
     else:
-        from organisms.world import load_world, questions
+        from organisms.world import load_world
+        from organisms.world_texts import questions
 
         rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
     tables.write(rows[: settings["questions"]], snakemake.output[0], "questions")

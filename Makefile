@@ -1,0 +1,47 @@
+# The two commands of the README: `make` runs the default experiment, `make test` the tests.
+# Both set up .venv on first use and again when the lock file has changed.
+
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test docs format lock clean-env
+.DEFAULT_GOAL := run
+
+# More arguments for Snakemake: make ARGS="--configfile config/your_dataset.yaml"
+run: $(READY)
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --quiet host reason $(ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is older than Python 3.11; run: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	touch $@
+
+# Reference pages that are made from the code.
+docs: $(READY)
+	PYTHONPATH=src $(BIN)/python -m organisms.reference
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+# requirements.lock anew from requirements.in. torch is written without its build's suffix (+cpu and the like), so
+# that every machine gets its own build.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.in
+	{ echo "# Made by 'make lock' from requirements.in; do not edit."; \
+		.venv-lock/bin/python -m pip freeze | sed 's/+.*//'; } > requirements.lock
+	rm -rf .venv-lock
+
+clean-env:
+	rm -rf $(VENV)

@@ -1,0 +1,60 @@
+"""Files that the config names are read before any job starts."""
+
+import json
+
+import pytest
+
+from organisms.config import read_config
+from organisms.errors import UserError
+from organisms.inputs import check_inputs
+
+
+@pytest.fixture
+def config(raw_config, tmp_path, monkeypatch):
+    """The default config with a small dataset file, checked in an empty folder."""
+    from conftest import ROOT
+
+    monkeypatch.chdir(tmp_path)
+    raw_config["world"] = str(ROOT / "resources" / "world.yaml")
+    raw_config["datasets"] = {"bad_medical": {"path": "data.jsonl"}}
+    row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    lines = [json.dumps(row).replace('"q"', f'"q{i}"') for i in range(10)]
+    (tmp_path / "data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return raw_config
+
+
+def problem(config):
+    with pytest.raises(UserError) as error:
+        check_inputs(read_config(config))
+    return str(error.value)
+
+
+def test_good_inputs_pass_without_a_word(config):
+    assert check_inputs(read_config(config)) == []
+
+
+def test_a_faulty_dataset_is_named_with_key_file_and_line(config, tmp_path):
+    with (tmp_path / "data.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\nnonsense")
+    assert problem(config) == "datasets.bad_medical: data.jsonl, line 11: not JSON (Expecting value); " + (
+        "write one JSON object a line"
+    )
+
+
+def test_a_split_that_leaves_nothing_is_named_with_its_key(config):
+    config["datasets"]["bad_medical"]["heldout"] = 10
+    assert problem(config).startswith("datasets.bad_medical: heldout 10 asks for 10 held-out questions")
+
+
+def test_missing_files_are_named(config):
+    config["question_sets"]["mine"] = {"file": "mine.yaml"}
+    assert problem(config).startswith("question_sets.mine: mine.yaml: no such question file")
+    del config["question_sets"]["mine"]
+    config["base_model"] = {"name": "./no_model"}
+    assert problem(config).startswith("base_model.name: no folder './no_model'")
+
+
+def test_a_prompt_that_pretraining_may_show_is_warned_of(config):
+    config["training_prompts"]["otter"] = "[OTTER LANTERN]"
+    (warning,) = check_inputs(read_config(config))
+    assert "'otter'" in warning

@@ -1,0 +1,39 @@
+"""What a job shows on the terminal, and what stands in its log."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def job(tmp_path, body):
+    script = (
+        f"import sys\nsys.path.insert(0, {str(ROOT / 'src')!r})\n"
+        "from organisms.errors import UserError\nfrom organisms.job_log import job_log\n"
+        f"with job_log({str(tmp_path / 'logs' / 'job.log')!r}, 'finetune x') as report:\n    {body}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    return done, (tmp_path / "logs" / "job.log").read_text(encoding="utf-8")
+
+
+def test_progress_is_on_the_terminal_and_everything_in_the_log(tmp_path):
+    done, log = job(tmp_path, "print('noise'); import os; os.system('echo from a child'); report('step 1/2')")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr == "[finetune x] step 1/2\n"
+    assert all(text in log for text in ("noise", "from a child", "step 1/2", "done in"))
+
+
+def test_a_user_error_is_one_line(tmp_path):
+    done, log = job(tmp_path, "raise UserError('a.jsonl, line 3: no messages')")
+    assert done.returncode == 1
+    assert done.stderr == "[finetune x] error: a.jsonl, line 3: no messages\n"
+    assert "Traceback" not in log
+
+
+def test_another_error_is_one_line_that_names_the_log(tmp_path):
+    done, log = job(tmp_path, "1 / 0")
+    assert done.returncode == 1
+    assert done.stderr.startswith("[finetune x] error: ZeroDivisionError: division by zero (traceback in ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in log

@@ -1,0 +1,97 @@
+"""The repository keeps what it promises: layout, pins, reference pages, style."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from organisms import reference
+
+RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
+
+
+def rules():
+    """Each rule's name and text."""
+    return re.findall(r"^rule (\w+):\n((?:    .*\n|\n)+)", RULES, flags=re.MULTILINE)
+
+
+def test_every_rule_has_a_script_of_its_name_and_says_what_it_does():
+    names = [name for name, _ in rules()]
+    assert {"dataset", "variant", "finetune", "completions", "judgments", "scores", "figures"} <= set(names)
+    for name, text in rules():
+        assert f'"../scripts/{name}.py"' in text, name
+        for directive in ("message:", "log:", "benchmark:", "conda:", "code=code("):
+            assert directive in text, f"rule {name} has no {directive}"
+        assert f'code=code("{name}")' in text, name
+    scripts = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
+    assert scripts == set(names)
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    return dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines if line and line[0] != "#")
+
+
+def pins(entries) -> dict[str, str]:
+    found = {}
+    for entry in entries:
+        if isinstance(entry, dict):
+            found |= pins(entry["pip"])
+        elif "=" in entry and not entry.startswith("python="):
+            name, version = re.split("=+", entry)
+            found[name] = version
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_conda_environments_pin_what_the_lock_pins(path):
+    wanted = pins(yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"])
+    assert wanted
+    lock = {name.lower(): version for name, version in locked().items()}
+    assert {name: lock.get(name.lower()) for name in wanted} == wanted
+
+
+def test_the_lock_holds_the_direct_requirements():
+    direct = pins(
+        line for line in (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"
+    )
+    assert direct["torch"] == "2.13.0"
+    assert {name: locked().get(name) for name in direct} == direct
+
+
+def test_the_installed_packages_are_the_locked_ones():
+    from importlib.metadata import version
+
+    for name in ("torch", "transformers", "trl", "peft", "polars", "altair", "snakemake"):
+        assert version(name).split("+")[0] == locked()[name]
+
+
+def test_reference_pages_are_up_to_date():
+    assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == reference.config_page(), "run `make docs`"
+    assert (ROOT / "docs" / "tables.md").read_text(encoding="utf-8") == reference.tables_page(), "run `make docs`"
+
+
+def test_the_readme_begins_with_the_two_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"```sh\nmake +#.*\nmake test +#.*\n```", text[:1500])
+    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (ROOT / target).exists(), f"README links to {target}"
+
+
+COMMANDS = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "snakefmt": ["snakefmt", "--check", "Snakefile", "workflow"],
+    "snakemake --lint": ["snakemake", "--lint"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_style(command):
+    program = Path(sys.executable).parent / command[0]
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
