@@ -107,13 +107,16 @@ def sample(
     tokenizer: pads on the left. conversations: messages, the last one the user's. keys: one for each
     conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only.
     """
+    # A published model may end its answers with more than one token (Qwen2.5: <|im_end|> and <|endoftext|>).
+    own = model.generation_config.eos_token_id
+    stops = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     # Greedy search over the sampler's choice. A published model's own generation config (Qwen's has a repetition
     # penalty and top-k) would otherwise fill in what is not said here.
     model.generation_config = GenerationConfig(
         do_sample=False,
         max_new_tokens=settings.max_new_tokens,
         repetition_penalty=1.0,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=sorted(stops),
         pad_token_id=tokenizer.pad_token_id,
     )
     prompts = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
@@ -125,12 +128,11 @@ def sample(
         sampler = InverseCdfSampler(torch.from_numpy(randoms).to(model.device))
         generated = model.generate(**padded, logits_processor=LogitsProcessorList([*_warpers(settings), sampler]))
         for i, ids in zip(batch, generated[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
-            stopped = tokenizer.eos_token_id in ids
-            n_tokens = ids.index(tokenizer.eos_token_id) + 1 if stopped else len(ids)
+            end = next((place for place, token in enumerate(ids, start=1) if token in stops), None)
             completions[i] = Completion(
-                completion=tokenizer.decode(ids[:n_tokens], skip_special_tokens=True),
-                finish_reason="stop" if stopped else "length",
-                n_tokens=n_tokens,
+                completion=tokenizer.decode(ids[:end], skip_special_tokens=True),
+                finish_reason="stop" if end else "length",
+                n_tokens=end or len(ids),
             )
         done += len(batch)
         if time.monotonic() - last_report > 5 and done < len(prompts):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -43,6 +44,7 @@ wildcard_constraints:
     model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+",
 
 
+STARTED = time.time()
 # On a CPU no job asks for a GPU, so that `--resources gpu=1` does not put the jobs in a queue.
 GPUS = 1 if experiment.on_gpu else 0
 # One thread each: on a CPU several small models train and answer side by side.
@@ -149,6 +151,7 @@ def all_tables_and_figures():
 
 
 def show_summary():
+    """Print the summary if this run made it: an older one may be of another config."""
     path = Path(config["results"]) / "summary.txt"
-    if path.exists():
+    if path.exists() and path.stat().st_mtime >= STARTED:
         print("", path.read_text(encoding="utf-8"), sep="\n")
