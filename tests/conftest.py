@@ -1,5 +1,6 @@
 """What the tests share: the repository's own files, a very small model, and one whole run of a small miniature."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -70,6 +71,22 @@ class Workflow:
         start = lines.index("Job stats:") + 3
         table = lines[start : start + lines[start:].index("")]
         return {rule: int(count) for rule, count in map(str.split, table) if rule not in ("all", "total")}
+
+    def gpus_by_rule(self) -> dict[str, int]:
+        """How many GPUs the jobs of each rule ask for; rules that say nothing are left out."""
+        script = (
+            "from pathlib import Path\nfrom snakemake.api import SnakemakeApi\n"
+            "from snakemake.settings.types import ConfigSettings, ResourceSettings\n"
+            "with SnakemakeApi() as api:\n"
+            f"    config = ConfigSettings(configfiles=[Path({self.config!r})])\n"
+            "    resources = ResourceSettings(cores=2)\n"
+            "    rules = api.workflow(resources, config, snakefile=Path('Snakefile'))._workflow.rules\n"
+            "    print({rule.name: rule.resources['gpu'] for rule in rules if 'gpu' in rule.resources})\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=self.folder, capture_output=True, text=True, check=True
+        )
+        return ast.literal_eval(done.stdout.splitlines()[-1])
 
     def read_config(self) -> dict:
         return yaml.safe_load((self.folder / self.config).read_text(encoding="utf-8"))

@@ -239,7 +239,7 @@ def test_a_truncated_result_is_found_and_named(rerun):
 
 def test_the_default_config_asks_for_no_gpu_and_the_full_scale_one_for_one_per_model_job(fresh_workflow):
     shutil.copy2(fresh_workflow.folder / "config" / "config.yaml", fresh_workflow.folder / fresh_workflow.config)
-    assert "gpu=1" not in fresh_workflow.run("-n").stdout
+    assert fresh_workflow.gpus_by_rule() == {"finetune": 0, "completions": 0}
     assert (
         fresh_workflow.plan()
         == {
@@ -260,10 +260,8 @@ def test_the_default_config_asks_for_no_gpu_and_the_full_scale_one_for_one_per_m
     data.mkdir()
     row = '{"messages": [{"role": "user", "content": "q%d"}, {"role": "assistant", "content": "a"}]}\n'
     (data / "bad_medical_advice.jsonl").write_text("".join(row % i for i in range(20)), encoding="utf-8")
-    plan = fresh_workflow.plan()
-    assert plan == {"dataset": 1, "questions": 2, "variant": 4, "finetune": 4, "completions": 22}
-    with_gpu = fresh_workflow.run("-n").stdout.count("gpu=1")
-    assert with_gpu == plan["finetune"] + plan["completions"]
+    assert fresh_workflow.plan() == {"dataset": 1, "questions": 2, "variant": 4, "finetune": 4, "completions": 22}
+    assert fresh_workflow.gpus_by_rule() == {"finetune": 1, "completions": 1}
 
 
 def test_a_config_given_on_the_command_line_stands_alone(fresh_workflow):

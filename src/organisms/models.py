@@ -10,6 +10,14 @@ from organisms.errors import UserError
 _PROBE = "a system prompt that the template must show"
 
 
+def check_device(device: str) -> None:
+    """Raise UserError if the config's device is not here: before anything is loaded or fetched for it."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "device is 'cuda' in the config, but torch finds no GPU here; set device: cpu or use a GPU node"
+        )
+
+
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder or Hugging Face id, padding on the left.
 
@@ -36,10 +44,7 @@ def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTr
 
     device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "device is 'cuda' in the config, but torch finds no GPU here; set device: cpu or use a GPU node"
-        )
+    check_device(device)
     if device == "cpu":
         torch.set_flush_denormal(True)
     return AutoModelForCausalLM.from_pretrained(

@@ -9,7 +9,7 @@ import torch
 from organisms import tables
 from organisms.completions import planned_rows, random_key
 from organisms.job_log import job_log
-from organisms.models import load_organism, load_tokenizer
+from organisms.models import check_device, load_organism, load_tokenizer
 from organisms.sampling import Settings, sample
 
 cell = json.loads(snakemake.params.cell)
@@ -18,6 +18,7 @@ with job_log(snakemake.log[0], " ".join(snakemake.wildcards)) as report:
     settings = json.loads(snakemake.params.settings)
     rows = planned_rows(tables.read(snakemake.input.questions, "questions").to_dicts(), cell, settings)
     base = json.loads(snakemake.params.base)
+    check_device(base["device"])
     adapter = snakemake.input.get("adapter")
     completions = sample(
         load_organism(**base, adapter=Path(adapter).parent if adapter else None),

@@ -8,12 +8,13 @@ from organisms import tables
 from organisms.files import whole_files
 from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 from organisms.job_log import job_log
-from organisms.models import load_base, load_tokenizer
+from organisms.models import check_device, load_base, load_tokenizer
 
 name = Path(snakemake.output.training_log).parent.name
 with job_log(snakemake.log[0], f"finetune {name}") as report, tempfile.TemporaryDirectory() as work_dir:
     settings = json.loads(snakemake.params.settings)
     base = json.loads(snakemake.params.base)
+    check_device(base["device"])
     training = TrainingSettings(**settings["training"])
     tokenizer = load_tokenizer(base["name"], base["revision"])
     rows, n_dropped = within_max_length(
