@@ -81,7 +81,7 @@ class Workflow:
             f"    config = ConfigSettings(configfiles=[Path({self.config!r})])\n"
             "    resources = ResourceSettings(cores=2)\n"
             "    rules = api.workflow(resources, config, snakefile=Path('Snakefile'))._workflow.rules\n"
-            "    print({rule.name: rule.resources['gpu'] for rule in rules if 'gpu' in rule.resources})\n"
+            "    print({rule.name: rule.resources['gpu'].value for rule in rules if 'gpu' in rule.resources})\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=self.folder, capture_output=True, text=True, check=True
