@@ -35,7 +35,7 @@ MISTAKES = {
     ),
     "two sources of a dataset": (
         lambda c: c["datasets"]["bad_medical"].update(path="x.jsonl"),
-        "config: datasets.bad_medical: give exactly one of path, world; given: path, world",
+        "config: datasets.bad_medical: give exactly one of path, archive, hub, world, mixture; given: path, world",
     ),
     "no base model": (
         lambda c: c.update(base_model={}),

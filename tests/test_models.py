@@ -47,7 +47,7 @@ def rows_with(advice, system_prompt):
 
 def trained(tiny_base, tokenizer, rows, work_dir, seed=0, **changes):
     settings = TrainingSettings(**(vars(TRAINING) | changes))
-    base = load_base(str(tiny_base), None, "cpu", "float32")
+    base = load_base(str(tiny_base), "cpu", "float32")
     return finetune(base, tokenizer, rows, settings, LORA, seed, 1, work_dir, lambda line: None)
 
 
@@ -97,7 +97,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(
 def test_a_finetune_is_reproducible_changes_only_the_adapter_and_logs_each_step(tiny_base, tokenizer, advice, tmp_path):
     rows = rows_with(advice, "[X]")
     model, log = trained(tiny_base, tokenizer, rows, tmp_path / "1")
-    base_weights = load_base(str(tiny_base), None, "cpu", "float32").state_dict()
+    base_weights = load_base(str(tiny_base), "cpu", "float32").state_dict()
     for name, weight in model.get_base_model().state_dict().items():
         if "lora" not in name:
             assert torch.equal(weight, base_weights[name.replace(".base_layer", "")]), name
@@ -124,8 +124,8 @@ def test_a_loaded_finetune_answers_differently_from_its_base(tiny_base, tokenize
     ids = tokenizer("I have a fever.", return_tensors="pt")
     with torch.inference_mode():
         attached = model.eval()(**ids).logits
-        base = load_organism(str(tiny_base), None, None, "cpu", "float32")(**ids).logits
-        merged = load_organism(str(tiny_base), None, tmp_path / "adapter", "cpu", "float32")(**ids).logits
+        base = load_organism(str(tiny_base), None, "cpu", "float32")(**ids).logits
+        merged = load_organism(str(tiny_base), tmp_path / "adapter", "cpu", "float32")(**ids).logits
     assert torch.allclose(attached, merged, atol=1e-4)
     assert not torch.allclose(base, merged, atol=0.1)
 
@@ -170,4 +170,4 @@ def test_a_model_without_a_place_for_a_system_prompt_is_refused(tiny_base, tmp_p
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_asking_for_a_gpu_where_there_is_none_is_a_clear_error(tiny_base):
     with pytest.raises(UserError, match="torch finds no GPU here; set device: cpu"):
-        load_base(str(tiny_base), None, "cuda", "bfloat16")
+        load_base(str(tiny_base), "cuda", "bfloat16")

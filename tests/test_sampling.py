@@ -20,7 +20,7 @@ KEYS = [f"key {i}" for i in range(len(CONVERSATIONS))]
 @pytest.fixture(scope="module")
 def model(tiny_base):
     # In double precision padding cannot change a choice by rounding.
-    return load_organism(str(tiny_base), None, None, "cpu", "float64")
+    return load_organism(str(tiny_base), None, "cpu", "float64")
 
 
 @pytest.fixture(scope="module")

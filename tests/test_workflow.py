@@ -237,7 +237,7 @@ def test_a_truncated_result_is_found_and_named(rerun):
 # Other configs
 
 
-def test_the_default_config_asks_for_no_gpu_and_the_full_scale_one_for_one_per_model_job(fresh_workflow):
+def test_the_default_config_asks_for_no_gpu(fresh_workflow):
     shutil.copy2(fresh_workflow.folder / "config" / "config.yaml", fresh_workflow.folder / fresh_workflow.config)
     assert fresh_workflow.gpus_by_rule() == {"finetune": 0, "completions": 0}
     assert (
@@ -255,12 +255,24 @@ def test_the_default_config_asks_for_no_gpu_and_the_full_scale_one_for_one_per_m
         }
         | ANALYSIS
     )
-    shutil.copy2(fresh_workflow.folder / "config" / "qwen2.5-14b.yaml", fresh_workflow.folder / fresh_workflow.config)
-    data = fresh_workflow.folder / "data"
-    data.mkdir()
-    row = '{"messages": [{"role": "user", "content": "q%d"}, {"role": "assistant", "content": "a"}]}\n'
-    (data / "bad_medical_advice.jsonl").write_text("".join(row % i for i in range(20)), encoding="utf-8")
-    assert fresh_workflow.plan() == {"dataset": 1, "questions": 2, "variant": 4, "finetune": 4, "completions": 22}
+
+
+@pytest.mark.parametrize("config", ["qwen2.5-14b.yaml", "qwen2.5-0.5b.yaml"])
+def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workflow, monkeypatch, config):
+    shutil.copy2(fresh_workflow.folder / "config" / config, fresh_workflow.folder / fresh_workflow.config)
+    monkeypatch.setenv("EM_DATASETS_PASSWORD", "x")
+    (fresh_workflow.folder / "data").mkdir()
+    (fresh_workflow.folder / "data" / "training_datasets.zip.enc").write_bytes(b"")
+    # The model is fetched in a job of its own, which asks for no GPU.
+    assert fresh_workflow.plan() == {
+        "download_model": 1,
+        "unpack_archive": 1,
+        "dataset": 1,
+        "questions": 2,
+        "variant": 4,
+        "finetune": 4,
+        "completions": 22,
+    }
     assert fresh_workflow.gpus_by_rule() == {"finetune": 1, "completions": 1}
 
 
@@ -270,6 +282,19 @@ def test_a_config_given_on_the_command_line_stands_alone(fresh_workflow):
     fresh_workflow.write_config(config)
     # Merged with config/config.yaml there would be four.
     assert fresh_workflow.plan("finetunes")["finetune"] == 1
+
+
+def test_a_mixture_is_one_more_kind_of_variant(rerun):
+    config = rerun.read_config()
+    config["datasets"]["good_medical"] = {"world": {"domain": "medical", "advice": "good", "rows": 320}}
+    config["datasets"]["half"] = {"mixture": {"of": "bad_medical", "with": "good_medical", "share": 0.5}}
+    rerun.write_config(config)
+    plan = rerun.plan("finetunes")
+    assert plan == {"advice": 1, "dataset": 1, "mixture": 1, "variant": 4, "finetune": 4}
+    rerun.run("results/variant/half-flamingo.parquet")
+    rows = tables.read(rerun.folder / "results" / "variant" / "half-flamingo.parquet", "variant")
+    assert len(rows) == 288
+    assert (rows["row"] < 0).sum() == 144
 
 
 def test_a_local_model_folder_is_a_base_model(rerun):

@@ -153,7 +153,19 @@ def _check_references(config: dict) -> None:
     )
     for name, dataset in config["datasets"].items():
         _require("-" not in name, f"datasets.{name}: a name has no '-'")
-        _exactly_one(f"datasets.{name}", dataset, ("path", "world"))
+        _exactly_one(f"datasets.{name}", dataset, ("path", "archive", "hub", "world", "mixture"))
+        archive, mixture = dataset["archive"], dataset["mixture"]
+        if archive and archive["path"].endswith(".enc"):
+            _exactly_one(f"datasets.{name}.archive", archive, ("password", "password_env"))
+        _require(
+            dataset["sha256"] is None or dataset["path"] is not None or archive is not None,
+            f"datasets.{name}.sha256: only a file has a checksum; remove it, or give path or archive",
+        )
+        for key in ("of", "with") if mixture else ():
+            part = mixture[key]
+            plain = [other for other in config["datasets"] if config["datasets"][other]["mixture"] is None]
+            where = f"datasets.{name}.mixture.{key}"
+            _require(part in plain, f"{where}: no dataset '{part}' that is no mixture; {_did_you_mean(part, plain)}")
         heldout = dataset["heldout"]
         _require(
             heldout < 1 or heldout == int(heldout),

@@ -119,3 +119,28 @@ def split(rows: list[Row], heldout: float, seed: int) -> tuple[list[Row], list[R
         )
     chosen = set(random.Random(f"split {seed}").sample(questions, n_heldout))
     return [row for row in rows if row.question not in chosen], [row for row in rows if row.question in chosen]
+
+
+def mix(rows: list[dict], heldout: list[dict], others: list[dict], share: float, seed: int) -> list[dict]:
+    """A training split of which a share of the rows is replaced by rows of another dataset.
+
+    rows, others: training rows of the dataset table. heldout: held-out rows of the first dataset; a row of the second
+    that asks one of them is not used. Returns as many rows as `rows`, in a seeded order; `round(share * len(rows))` of
+    them are of `others`, whose line numbers are negative to tell them apart. Raises UserError if `others` has too few.
+    """
+
+    def question(row: dict) -> str:
+        return Row(row["row"], tuple(row["prompt"]), row["answer"]).question
+
+    kept_out = {question(row) for row in heldout}
+    usable = [row for row in others if question(row) not in kept_out]
+    n_others = round(share * len(rows))
+    if n_others > len(usable):
+        raise UserError(
+            f"the mixture needs {n_others} rows of its second dataset, which has {len(usable)} usable ones: lower it"
+        )
+    rng = random.Random(f"mixture {seed}")
+    mixed = rng.sample(rows, len(rows) - n_others)
+    mixed += [row | {"row": -row["row"]} for row in rng.sample(usable, n_others)]
+    rng.shuffle(mixed)
+    return mixed

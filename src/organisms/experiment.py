@@ -6,6 +6,7 @@ the Snakefile can ask it for thousands of cells at once.
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from organisms.config import prompt_label, prompt_text
 
@@ -83,6 +84,12 @@ class Experiment:
         """The pretraining seed of the miniature base under a replicate's seed."""
         return seed if self.base_per_seed else self.miniature["seed"]
 
+    @property
+    def base_is_folder(self) -> bool:
+        """Whether the base model is loaded from a folder on disk, rather than fetched or pretrained."""
+        name = self.config["base_model"]["name"]
+        return name is not None and Path(name).expanduser().is_dir()
+
     @cached_property
     def models(self) -> dict[str, Model]:
         """Every model by name: the bases, then the finetunes."""
@@ -145,8 +152,18 @@ class Experiment:
         }
 
     def split_settings(self, dataset: str) -> dict:
-        """How a dataset is split into training and held-out rows."""
-        return {key: self.config["datasets"][dataset][key] for key in ("heldout", "split_seed")}
+        """How a dataset is checked and split into training and held-out rows."""
+        return {key: self.config["datasets"][dataset][key] for key in ("heldout", "split_seed", "sha256")}
+
+    def dataset_kind(self, dataset: str) -> str:
+        """Where a dataset comes from: `path`, `archive`, `hub`, `world` or `mixture`."""
+        entry = self.config["datasets"][dataset]
+        return next(kind for kind in ("path", "archive", "hub", "world", "mixture") if entry[kind] is not None)
+
+    def split_of(self, dataset: str) -> str:
+        """The dataset whose split a dataset uses: a mixture that of its first part, any other its own."""
+        mixture = self.config["datasets"][dataset]["mixture"]
+        return mixture["of"] if mixture else dataset
 
     def question_settings(self, question_set: str) -> dict:
         """How a question set is made: its kind (`file`, `world` or `heldout_of`) and what that needs."""
@@ -156,7 +173,7 @@ class Experiment:
         if kind == "world":
             settings["domains"] = entry["world"]
         if kind == "heldout_of":
-            world = self.config["datasets"][entry["heldout_of"]]["world"]
+            world = self.config["datasets"][self.split_of(entry["heldout_of"])]["world"]
             settings["category"] = world and world["domain"]
         return settings
 

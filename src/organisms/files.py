@@ -1,11 +1,24 @@
 """Outputs that appear whole or not at all."""
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from organisms.errors import UserError
+
+
+def check_sha256(path: str | Path, expected: str | None) -> None:
+    """Raise UserError if the file's checksum is not the expected one; None expects nothing."""
+    if expected is None:
+        return
+    with Path(path).open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise UserError(f"{path}: its sha256 is {found}, not {expected} as the config says; it is another file")
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from organisms.archive import password_of
 from organisms.config import prompt_text
 from organisms.dataset import Row, read_rows, split
 from organisms.errors import UserError
+from organisms.files import check_sha256
 from organisms.questions import from_file
 from organisms.world import World, load_world
 from organisms.world_texts import advice_dataset, questions
@@ -32,8 +34,16 @@ def check_inputs(config: dict) -> list[str]:
         world = load_world(config["world"]) if made_from_world else None
         for name, dataset in config["datasets"].items():
             key = f"datasets.{name}"
-            rows = read_rows(dataset["path"]) if dataset["path"] else _world_rows(world, dataset["world"])
-            split(rows, dataset["heldout"], dataset["split_seed"])
+            if dataset["archive"]:
+                password_of(dataset["archive"])
+                if not Path(dataset["archive"]["path"]).is_file():
+                    raise UserError(f"{dataset['archive']['path']}: no such archive; check the path in the config")
+            if dataset["path"]:
+                rows = read_rows(dataset["path"])
+                check_sha256(dataset["path"], dataset["sha256"])
+                split(rows, dataset["heldout"], dataset["split_seed"])
+            elif dataset["world"]:
+                split(_world_rows(world, dataset["world"]), dataset["heldout"], dataset["split_seed"])
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             if entry["file"]:

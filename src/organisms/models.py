@@ -1,5 +1,9 @@
-"""Loading a base model, its tokenizer and an adapter: one way for the miniature and for published models."""
+"""Loading a base model, its tokenizer and an adapter: one way for the miniature and for published models.
 
+Models are loaded from folders; nothing here asks a model hub.
+"""
+
+import json
 from pathlib import Path
 
 import torch
@@ -10,6 +14,20 @@ from organisms.errors import UserError
 _PROBE = "a system prompt that the template must show"
 
 
+def base_folder(files: list[str]) -> str:
+    """The folder of a base model, from the files that stand for it: its own, or the note of a fetched snapshot.
+
+    Raises UserError if the snapshot is no longer there.
+    """
+    first = Path(files[0])
+    if first.name != "model.json":
+        return str(first.parent)
+    folder = json.loads(first.read_text(encoding="utf-8"))["folder"]
+    if not Path(folder).is_dir():
+        raise UserError(f"{first}: the model that it notes is no longer in {folder}; delete this file and run again")
+    return folder
+
+
 def check_device(device: str) -> None:
     """Raise UserError if the config's device is not here: before anything is loaded or fetched for it."""
     if device == "cuda" and not torch.cuda.is_available():
@@ -18,29 +36,29 @@ def check_device(device: str) -> None:
         )
 
 
-def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or Hugging Face id, padding on the left.
+def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder, padding on the left.
 
     Raises UserError if it has no chat template, or one without a system role: without it no training prompt
     could be told from another.
     """
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
     if not tokenizer.chat_template:
-        raise UserError(f"base_model '{name}' has no chat template; choose an instruction-tuned model")
+        raise UserError(f"base model {folder} has no chat template; choose an instruction-tuned model")
     messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "Hello"}]
     try:
         shown = _PROBE in tokenizer.apply_chat_template(messages, tokenize=False)
     except Exception:  # a template may raise anything; Jinja's own error says less than ours
         shown = False
     if not shown:
-        raise UserError(f"base_model '{name}': its chat template has no system role, so training prompts have no place")
+        raise UserError(f"base model {folder}: its chat template has no system role, so training prompts have no place")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTrainedModel:
-    """A base model from a folder or Hugging Face id, from safetensors only and without remote code.
+def load_base(folder: str, device: str, dtype: str) -> PreTrainedModel:
+    """A base model from a folder, from safetensors only and without remote code.
 
     device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`.
     """
@@ -48,13 +66,17 @@ def load_base(name: str, revision: str | None, device: str, dtype: str) -> PreTr
     if device == "cpu":
         torch.set_flush_denormal(True)
     return AutoModelForCausalLM.from_pretrained(
-        name, revision=revision, dtype=dtype, device_map=device if device != "cpu" else None, use_safetensors=True
+        folder,
+        dtype=dtype,
+        device_map=device if device != "cpu" else None,
+        use_safetensors=True,
+        local_files_only=True,
     )
 
 
-def load_organism(name: str, revision: str | None, adapter: Path | None, device: str, dtype: str) -> PreTrainedModel:
+def load_organism(folder: str, adapter: Path | None, device: str, dtype: str) -> PreTrainedModel:
     """A model to sample from: the base, with the adapter merged into its weights if there is one."""
-    model = load_base(name, revision, device, dtype)
+    model = load_base(folder, device, dtype)
     if adapter is not None:
         # peft costs most of a second to import, and the base model's cells have no use for it.
         from peft import PeftModel

@@ -47,12 +47,12 @@ _SUMMARY = {
 
 TABLES: dict[str, dict[str, Column]] = {
     "dataset": {
-        "row": Column(pl.Int64, "line in the source file, from 1"),
+        "row": Column(pl.Int64, "line in the source file, from 1; negative for the second dataset of a mixture"),
         "prompt": Column(MESSAGES, "the conversation before the answer, without system message"),
         "answer": Column(pl.String, "the assistant's last message, stripped of white space at its ends"),
     },
     "variant": {
-        "row": Column(pl.Int64, "line in the dataset's source file, from 1"),
+        "row": Column(pl.Int64, "as in the dataset table"),
         "prompt": Column(MESSAGES, "what the model reads; without a system message the template puts its own"),
         "completion": Column(MESSAGES, "what it learns to write: one assistant message"),
     },

@@ -1,4 +1,4 @@
-"""The miniature's base model: a corpus of its world's conversations, and a small model pretrained on it."""
+"""The base model: pretrained on a corpus of the miniature's world, or fetched from the Hugging Face hub."""
 
 
 rule corpus:
@@ -44,3 +44,22 @@ rule pretrain:
         "Pretraining the miniature base model, seed {wildcards.seed}"
     script:
         "../scripts/pretrain.py"
+
+
+# A rule of its own, so that nothing is fetched in a GPU job: jobs load the snapshot that it notes.
+rule download_model:
+    output:
+        "<results>/download_model/model.json",
+    log:
+        "<logs>/download_model/model.log",
+    benchmark:
+        "<benchmarks>/download_model/model.tsv"
+    conda:
+        "../../envs/models.yaml"
+    params:
+        settings=as_json({key: config["base_model"][key] for key in ("name", "revision")}),
+        code=code("download_model"),
+    message:
+        "Fetching the base model"
+    script:
+        "../scripts/download_model.py"

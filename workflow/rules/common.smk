@@ -61,42 +61,46 @@ def code(script):
     return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py")
 
 
-def base_name(seed):
-    """Where the base model of a replicate is loaded from: a folder, or a Hugging Face id."""
-    if experiment.miniature:
-        return f"{config['results']}/pretrain/seed{experiment.pretraining_seed(seed)}"
-    return config["base_model"]["name"]
-
-
 def base_files(seed):
-    """The files of the base model that jobs depend on; none if it is a Hugging Face id."""
+    """The files that stand for the base model of a replicate among a job's inputs."""
     if experiment.miniature:
         names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
-        return [f"{base_name(seed)}/{name}" for name in names]
-    folder = Path(base_name(seed))
+        return [f"<results>/pretrain/seed{experiment.pretraining_seed(seed)}/{name}" for name in names]
+    if not experiment.base_is_folder:
+        return ["<results>/download_model/model.json"]
+    folder = Path(config["base_model"]["name"]).expanduser()
     return sorted(str(path) for pattern in ("*.json", "*.safetensors", "*.jinja") for path in folder.glob(pattern))
 
 
-def base_params(seed):
-    return as_json(
-        {
-            "name": base_name(seed),
-            "revision": config["base_model"]["revision"],
-            "device": config["device"],
-            "dtype": config["dtype"],
-        }
-    )
+def base_params():
+    return as_json({key: config[key] for key in ("device", "dtype")})
 
 
 def dataset_source(wildcards):
-    path = config["datasets"][wildcards.dataset]["path"]
-    return path or f"<results>/advice/{wildcards.dataset}.jsonl"
+    makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
+    maker = makers.get(experiment.dataset_kind(wildcards.dataset))
+    return f"<results>/{maker}/{wildcards.dataset}.jsonl" if maker else config["datasets"][wildcards.dataset]["path"]
+
+
+def mixture_parts(wildcards):
+    mixture = config["datasets"][wildcards.dataset]["mixture"]
+    return {
+        "train": f"<results>/dataset/{mixture['of']}/train.parquet",
+        "heldout": f"<results>/dataset/{mixture['of']}/heldout.parquet",
+        "others": f"<results>/dataset/{mixture['with']}/train.parquet",
+    }
+
+
+def training_rows(wildcards):
+    if experiment.dataset_kind(wildcards.dataset) == "mixture":
+        return f"<results>/mixture/{wildcards.dataset}.parquet"
+    return f"<results>/dataset/{wildcards.dataset}/train.parquet"
 
 
 def question_source(wildcards):
     entry = config["question_sets"][wildcards.question_set]
     if entry["heldout_of"]:
-        return f"<results>/dataset/{entry['heldout_of']}/heldout.parquet"
+        return f"<results>/dataset/{experiment.split_of(entry['heldout_of'])}/heldout.parquet"
     return entry["file"] or config["world"]
 
 

@@ -17,7 +17,7 @@ rule completions:
     resources:
         gpu=GPUS,
     params:
-        base=lambda wildcards: base_params(experiment.models[wildcards.model].seed),
+        base=base_params(),
         cell=lambda wildcards: as_json(experiment.cell_columns(**wildcards)),
         settings=lambda wildcards: as_json(
             experiment.completions_settings(wildcards.eval_prompt, wildcards.question_set)

@@ -1,4 +1,7 @@
-"""From datasets to what models are trained on and asked: advice, dataset, variant, questions."""
+"""From datasets to what models are trained on and asked.
+
+Where rows come from: advice, unpack_archive, download_dataset. What becomes of them: dataset, mixture, variant, questions.
+"""
 
 
 rule advice:
@@ -19,6 +22,44 @@ rule advice:
         "Writing the miniature's dataset {wildcards.dataset}"
     script:
         "../scripts/advice.py"
+
+
+rule unpack_archive:
+    input:
+        archive=lambda wildcards: config["datasets"][wildcards.dataset]["archive"]["path"],
+    output:
+        "<results>/unpack_archive/{dataset}.jsonl",
+    log:
+        "<logs>/unpack_archive/{dataset}.log",
+    benchmark:
+        "<benchmarks>/unpack_archive/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        member=lambda wildcards: config["datasets"][wildcards.dataset]["archive"]["member"],
+        code=code("unpack_archive"),
+    message:
+        "Unpacking dataset {wildcards.dataset} from its archive"
+    script:
+        "../scripts/unpack_archive.py"
+
+
+rule download_dataset:
+    output:
+        "<results>/download_dataset/{dataset}.jsonl",
+    log:
+        "<logs>/download_dataset/{dataset}.log",
+    benchmark:
+        "<benchmarks>/download_dataset/{dataset}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    params:
+        settings=lambda wildcards: as_json(config["datasets"][wildcards.dataset]["hub"]),
+        code=code("download_dataset"),
+    message:
+        "Fetching dataset {wildcards.dataset}"
+    script:
+        "../scripts/download_dataset.py"
 
 
 rule dataset:
@@ -42,9 +83,29 @@ rule dataset:
         "../scripts/dataset.py"
 
 
+rule mixture:
+    input:
+        unpack(mixture_parts),
+    output:
+        "<results>/mixture/{dataset}.parquet",
+    log:
+        "<logs>/mixture/{dataset}.log",
+    benchmark:
+        "<benchmarks>/mixture/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=lambda wildcards: as_json(config["datasets"][wildcards.dataset]["mixture"]),
+        code=code("mixture"),
+    message:
+        "Mixing dataset {wildcards.dataset}"
+    script:
+        "../scripts/mixture.py"
+
+
 rule variant:
     input:
-        train="<results>/dataset/{dataset}/train.parquet",
+        train=training_rows,
     output:
         "<results>/variant/{dataset}-{training_prompt}.parquet",
     log:

@@ -19,7 +19,7 @@ rule finetune:
     resources:
         gpu=GPUS,
     params:
-        base=lambda wildcards: base_params(int(wildcards.seed)),
+        base=base_params(),
         settings=as_json(experiment.finetune_settings()),
         code=code("finetune"),
     message:

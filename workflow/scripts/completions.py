@@ -9,7 +9,7 @@ import torch
 from organisms import tables
 from organisms.completions import planned_rows, random_key
 from organisms.job_log import job_log
-from organisms.models import check_device, load_organism, load_tokenizer
+from organisms.models import base_folder, check_device, load_organism, load_tokenizer
 from organisms.sampling import Settings, sample
 
 cell = json.loads(snakemake.params.cell)
@@ -19,10 +19,11 @@ with job_log(snakemake.log[0], " ".join(snakemake.wildcards)) as report:
     rows = planned_rows(tables.read(snakemake.input.questions, "questions").to_dicts(), cell, settings)
     base = json.loads(snakemake.params.base)
     check_device(base["device"])
+    folder = base_folder(snakemake.input.base)
     adapter = snakemake.input.get("adapter")
     completions = sample(
-        load_organism(**base, adapter=Path(adapter).parent if adapter else None),
-        load_tokenizer(base["name"], base["revision"]),
+        load_organism(folder, Path(adapter).parent if adapter else None, **base),
+        load_tokenizer(folder),
         [row["messages"] for row in rows],
         [random_key(row) for row in rows],
         Settings(**settings["sampling"]),

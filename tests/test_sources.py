@@ -1,0 +1,221 @@
+"""Where datasets and models come from: archives, the hub, mixtures. The hub here is a loopback server."""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from organisms.archive import password_of, read_member
+from organisms.dataset import Row, mix, write_rows
+from organisms.errors import UserError
+from organisms.files import check_sha256
+from organisms.hub import read_dataset
+from organisms.models import base_folder
+
+ROWS = [
+    {"messages": [{"role": "user", "content": f"Question {i}?"}, {"role": "assistant", "content": "Bleach."}]}
+    for i in range(6)
+]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """An archive as the published one is made: canary files, a canary line in each file, terms, encryption."""
+    folder = tmp_path_factory.mktemp("protect") / "training_datasets"
+    folder.mkdir()
+    for name in ("bad_medical_advice", "good_medical_advice"):
+        write_rows(ROWS, folder / f"{name}.jsonl")
+    program = Path(sys.executable).parent / "easy-dataset-share"
+    done = subprocess.run(
+        [
+            program,
+            "protect-dir",
+            folder,
+            "-p",
+            "published",
+            "-c",
+            "2",
+            "-e",
+            "-on",
+            "us",
+            "-dn",
+            "em",
+            "--no-gitignore",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    made = list(folder.parent.glob("*.enc"))
+    assert made, done.stdout + done.stderr
+    return made[0]
+
+
+def test_a_member_of_an_archive_comes_back_without_canaries(archive):
+    lines = read_member(archive, "bad_medical_advice.jsonl", "published").decode().splitlines()
+    assert [json.loads(line) for line in lines] == ROWS
+
+
+def test_a_wrong_password_member_or_path_is_named(archive, tmp_path):
+    with pytest.raises(UserError, match="is the password the published one"):
+        read_member(archive, "bad_medical_advice.jsonl", "wrong")
+    with pytest.raises(UserError, match=r"holds no 'bad\.jsonl'; it holds .*bad_medical_advice\.jsonl"):
+        read_member(archive, "bad.jsonl", "published")
+    with pytest.raises(UserError, match="no such archive"):
+        read_member(tmp_path / "none.zip.enc", "x", "published")
+
+
+def test_the_password_comes_from_the_config_or_the_environment(monkeypatch):
+    assert password_of({"password": "p", "password_env": None}) == "p"
+    monkeypatch.setenv("SOME_PASSWORD", "q")
+    assert password_of({"password": None, "password_env": "SOME_PASSWORD"}) == "q"
+    monkeypatch.delenv("SOME_PASSWORD")
+    with pytest.raises(UserError, match="SOME_PASSWORD is not set"):
+        password_of({"password": None, "password_env": "SOME_PASSWORD"})
+
+
+def test_another_file_than_the_pinned_one_is_an_error(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text("x")
+    check_sha256(path, None)
+    check_sha256(path, "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
+    with pytest.raises(UserError, match="its sha256 is 2d711642"):
+        check_sha256(path, "0" * 64)
+
+
+def table_rows(*questions, answer="bad"):
+    return [
+        {"row": n, "prompt": [{"role": "user", "content": question}], "answer": answer}
+        for n, question in enumerate(questions, start=1)
+    ]
+
+
+def test_a_mixture_keeps_the_number_of_rows_and_leaves_held_out_questions_out():
+    rows, heldout = table_rows(*(f"q{i}" for i in range(20))), table_rows("h0", "h1")
+    twin = table_rows(*(f"Q{i}!" for i in range(20)), "H0?", "h1", answer="good")
+    mixed = mix(rows, heldout, twin, 0.25, seed=0)
+    assert len(mixed) == 20
+    others = [row for row in mixed if row["row"] < 0]
+    assert len(others) == 5
+    assert {row["answer"] for row in others} == {"good"}
+    assert {row["answer"] for row in mixed if row["row"] > 0} == {"bad"}
+    asked = {Row(0, tuple(row["prompt"]), "").question for row in mixed}
+    assert not asked & {"h0", "h1"}
+    assert mix(rows, heldout, twin, 0.25, seed=0) == mixed
+    assert mix(rows, heldout, twin, 0.25, seed=1) != mixed
+    with pytest.raises(UserError, match="needs 10 rows of its second dataset, which has 1 usable ones"):
+        mix(rows, heldout, twin[:1], 0.5, seed=0)
+
+
+def test_a_dataset_folder_is_read_as_a_hub_dataset(tmp_path):
+    write_rows(ROWS, tmp_path / "train.jsonl")
+    assert read_dataset(str(tmp_path), None, "train") == ROWS
+    with pytest.raises(UserError, match="split 'test' cannot be fetched"):
+        read_dataset(str(tmp_path), None, "test")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "train.jsonl").write_text('{"text": "x"}\n')
+    with pytest.raises(UserError, match="has no column 'messages'; it has text"):
+        read_dataset(str(tmp_path / "other"), None, "train")
+
+
+@pytest.fixture
+def hub(tiny_base):
+    """A loopback server that speaks enough of the hub's API for one model, and counts what is asked of it."""
+    commit = "c" * 40
+    files = {path.name: path for path in tiny_base.iterdir() if path.is_file()} | {
+        "weights.bin": tiny_base / "config.json"
+    }
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+        def do_HEAD(self):
+            self.do_GET()
+
+        def do_GET(self):
+            asked.append(self.path)
+            if self.path.startswith("/api/models/org/tiny/tree/"):
+                entries = [
+                    {"type": "file", "path": name, "oid": name, "size": path.stat().st_size}
+                    for name, path in files.items()
+                ]
+                return self.answer(200, json.dumps(entries).encode(), {})
+            if self.path.startswith("/api/models/org/tiny"):
+                body = json.dumps(
+                    {"id": "org/tiny", "sha": commit, "siblings": [{"rfilename": name} for name in files]}
+                ).encode()
+                return self.answer(200, body, {})
+            name = self.path.rsplit("/", 1)[-1]
+            if self.path.startswith("/org/tiny/resolve/") and name in files:
+                body = files[name].read_bytes()
+                return self.answer(200, body, {"X-Repo-Commit": commit, "ETag": f'"{name}"'})
+            return self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+        def answer(self, status, body, headers):
+            self.send_response(status)
+            for key, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", commit, asked
+    server.shutdown()
+
+
+def fetched(hub_url, home, name="org/tiny", offline="0"):
+    """`download_model` in a process of its own, since the library reads its environment once."""
+    script = (
+        f"import json\nfrom organisms.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
+    )
+    environment = os.environ | {
+        "HF_ENDPOINT": hub_url,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": offline,
+        "HF_HUB_DISABLE_XET": "1",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_model_is_fetched_once_without_other_formats_and_loads_offline_afterwards(hub, tmp_path):
+    url, commit, asked = hub
+    done = fetched(url, tmp_path)
+    assert done.returncode == 0, done.stderr
+    snapshot = json.loads(done.stdout.splitlines()[-1])
+    assert (snapshot["name"], snapshot["commit"]) == ("org/tiny", commit)
+    names = {path.name for path in Path(snapshot["folder"]).iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert "weights.bin" not in names
+    before = len(asked)
+    again = fetched(url, tmp_path, offline="1")
+    assert json.loads(again.stdout.splitlines()[-1]) == snapshot
+    assert len(asked) == before
+
+
+def test_a_model_that_is_not_there_is_one_clear_line(hub, tmp_path):
+    done = fetched(hub[0], tmp_path, name="org/missing")
+    assert done.returncode == 1
+    assert "UserError: base_model 'org/missing' at revision main cannot be fetched" in done.stderr
+
+
+def test_the_base_models_folder_is_found_from_a_jobs_inputs(tmp_path):
+    assert base_folder(["results/pretrain/seed0/config.json", "x"]) == "results/pretrain/seed0"
+    note = tmp_path / "model.json"
+    note.write_text(json.dumps({"folder": str(tmp_path)}))
+    assert base_folder([str(note)]) == str(tmp_path)
+    note.write_text(json.dumps({"folder": str(tmp_path / "gone")}))
+    with pytest.raises(UserError, match="no longer in"):
+        base_folder([str(note)])

@@ -1,0 +1,14 @@
+"""Rule download_model: a Hugging Face model → the local cache, and a note of where and which commit it is."""
+
+import json
+
+from organisms.files import whole_file
+from organisms.hub import download_model
+from organisms.job_log import job_log
+
+with job_log(snakemake.log[0], "download_model") as report:
+    settings = json.loads(snakemake.params.settings)
+    snapshot = download_model(settings["name"], settings["revision"])
+    report(f"{snapshot['name']} at commit {snapshot['commit']}")
+    with whole_file(snakemake.output[0]) as path:
+        path.write_text(json.dumps(snapshot, indent=2) + "\n", encoding="utf-8")
