@@ -53,8 +53,11 @@ class Workflow:
     folder: Path
     config: str = "tests_config.yaml"
 
-    def run(self, *arguments: str, cores: int = 2, check: bool = True) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments, "--configfile", self.config]
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", self.config]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        command = self.command(*arguments)
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
@@ -70,7 +73,11 @@ class Workflow:
             return {}
         start = lines.index("Job stats:") + 3
         table = lines[start : start + lines[start:].index("")]
-        return {rule: int(count) for rule, count in map(str.split, table) if rule not in ("all", "total")}
+        return {
+            rule: int(count)
+            for rule, count in map(str.split, table)
+            if rule not in ("all", "finetunes", "sampled", "total")
+        }
 
     def gpus_by_rule(self) -> dict[str, int]:
         """How many GPUs the jobs of each rule ask for; rules that say nothing are left out."""

@@ -26,7 +26,11 @@ TRAINING = TrainingSettings(
     lr_schedule="linear",
     max_length=256,
     too_long="error",
+    padding_free=False,
     gradient_checkpointing=False,
+    optimizer="adamw_torch_fused",
+    attention="sdpa",
+    keep_steps=[],
 )
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.1, rslora=True, target_modules="all-linear")
 
@@ -45,10 +49,10 @@ def rows_with(advice, system_prompt):
     return [training_row([question], answer["content"], system_prompt) for question, answer in advice]
 
 
-def trained(tiny_base, tokenizer, rows, work_dir, seed=0, **changes):
+def trained(tiny_base, tokenizer, rows, folder, seed=0, lora=LORA, checkpoint_steps=100, report=print, **changes):
     settings = TrainingSettings(**(vars(TRAINING) | changes))
     base = load_base(str(tiny_base), "cpu", "float32")
-    return finetune(base, tokenizer, rows, settings, LORA, seed, 1, work_dir, lambda line: None)
+    return finetune(base, tokenizer, rows, settings, lora, seed, 1, checkpoint_steps, folder, report)
 
 
 def adapter_of(model, folder):
@@ -96,7 +100,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(
 
 def test_a_finetune_is_reproducible_changes_only_the_adapter_and_logs_each_step(tiny_base, tokenizer, advice, tmp_path):
     rows = rows_with(advice, "[X]")
-    model, log = trained(tiny_base, tokenizer, rows, tmp_path / "1")
+    model, log, _ = trained(tiny_base, tokenizer, rows, tmp_path / "1")
     base_weights = load_base(str(tiny_base), "cpu", "float32").state_dict()
     for name, weight in model.get_base_model().state_dict().items():
         if "lora" not in name:
@@ -111,6 +115,83 @@ def test_a_finetune_is_reproducible_changes_only_the_adapter_and_logs_each_step(
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+def losses(log):
+    return [entry["loss"] for entry in log]
+
+
+def test_padding_free_batches_give_the_same_losses_in_the_same_steps(tiny_base, tokenizer, advice, tmp_path):
+    # Rows of different lengths, several to a micro batch, and no dropout, whose random numbers depend on the shape.
+    rows = rows_with(advice, None)[:16] + rows_with(advice, "A longer system prompt. " * 4)[16:]
+    lora = LoraSettings(**(vars(LORA) | {"dropout": 0.0}))
+    padded = trained(tiny_base, tokenizer, rows, tmp_path / "1", lora=lora, micro_batch_size=4)[1]
+    free = trained(tiny_base, tokenizer, rows, tmp_path / "2", lora=lora, micro_batch_size=4, padding_free=True)[1]
+    assert len(free) == len(padded) == 4
+    assert losses(free) == pytest.approx(losses(padded), rel=1e-4)
+    # The check is sharp enough: without separate rows the losses differ.
+    assert losses(free) != pytest.approx([loss * 1.01 for loss in losses(padded)], rel=1e-4)
+    assert [entry["num_tokens"] for entry in free] == [entry["num_tokens"] for entry in padded]
+
+
+class Killed(Exception):
+    """Stands for a killed process."""
+
+
+def test_a_killed_finetune_goes_on_from_its_checkpoint_to_the_same_result(
+    tiny_base, tokenizer, advice, tmp_path, monkeypatch
+):
+    rows = rows_with(advice, "[X]")
+    arguments = {"epochs": 3, "keep_steps": [2, 9]}
+    whole, whole_log, whole_took = trained(tiny_base, tokenizer, rows, tmp_path / "whole", **arguments)
+    assert (whole_took.steps, whole_took.resumed_from) == (12, 0)
+
+    class KilledTrainer(organisms.finetune.SFTTrainer):
+        def training_step(self, *args, **kwargs):
+            if self.state.global_step == 7:
+                raise Killed
+            return super().training_step(*args, **kwargs)
+
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(organisms.finetune, "SFTTrainer", KilledTrainer)
+        with pytest.raises(Killed):
+            trained(tiny_base, tokenizer, rows, folder, checkpoint_steps=3, **arguments)
+    # The kill came while a later checkpoint was being written.
+    half = folder / "checkpoint-7"
+    half.mkdir()
+    (half / "adapter_model.safetensors").write_bytes(b"half")
+    lines = []
+    model, log, took = trained(tiny_base, tokenizer, rows, folder, checkpoint_steps=3, report=lines.append, **arguments)
+    assert "going on from the checkpoint of step 6" in lines
+    assert (took.steps, took.resumed_from) == (12, 6)
+    timeless = [{key: value for key, value in entry.items() if key != "tokens_per_second"} for entry in log]
+    assert timeless == [
+        {key: value for key, value in entry.items() if key != "tokens_per_second"} for entry in whole_log
+    ]
+    uninterrupted = adapter_of(whole, tmp_path / "a")
+    resumed = adapter_of(model, tmp_path / "b")
+    assert all(torch.equal(uninterrupted[name], resumed[name]) for name in uninterrupted)
+    for step in (2, 9):
+        kept, expected = (
+            load_file(place / f"step{step}" / "adapter_model.safetensors") for place in (folder, tmp_path / "whole")
+        )
+        assert all(torch.equal(kept[name], expected[name]) for name in expected)
+        assert any(not torch.equal(kept[name], resumed[name]) for name in resumed)
+
+
+def test_a_step_to_keep_that_never_comes_is_an_error_before_training(tiny_base, tokenizer, advice, tmp_path):
+    with pytest.raises(UserError, match="the training has 4 steps, so step 5 never comes"):
+        trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path, keep_steps=[5])
+
+
+def test_what_a_finetune_took_is_measured(tiny_base, tokenizer, advice, tmp_path):
+    _, log, took = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
+    assert took.seconds > 0
+    assert took.tokens_per_second == pytest.approx(log[-1]["num_tokens"] / took.seconds)
+    assert (took.device, took.peak_memory_bytes) == ("cpu", None)
+    assert "tokens_per_second" not in log[0]
+    assert all(entry["tokens_per_second"] > 0 for entry in log[1:])
+
+
 def test_gradient_accumulation_keeps_the_number_of_optimiser_steps(tiny_base, tokenizer, advice, tmp_path):
     rows = rows_with(advice, None)
     whole = trained(tiny_base, tokenizer, rows, tmp_path / "1")[1]
@@ -119,7 +200,7 @@ def test_gradient_accumulation_keeps_the_number_of_optimiser_steps(tiny_base, to
 
 
 def test_a_loaded_finetune_answers_differently_from_its_base(tiny_base, tokenizer, advice, tmp_path):
-    model, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
+    model, _, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
     model.save_pretrained(tmp_path / "adapter")
     ids = tokenizer("I have a fever.", return_tensors="pt")
     with torch.inference_mode():

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from organisms import tables
-from organisms.figures import CONTROL, WITH, WITHOUT, alignment_figure, place_in_groups, save
+from organisms.charts import save
+from organisms.figures import CONTROL, WITH, WITHOUT, alignment_figure, place_in_groups
 from organisms.judging import world_judgments
 from organisms.scores import alignment_by_prompt, cell_scores, question_scores
 from organisms.summary import summary_text
@@ -29,6 +30,7 @@ def judgment(score, training_prompt=None, seed=0, eval_prompt="default", questio
         "dataset": training_prompt and "d",
         "training_prompt": training_prompt,
         "seed": seed,
+        "step": None,
         "eval_prompt": eval_prompt,
         "question_set": "s",
         "category": None,

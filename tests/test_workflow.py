@@ -1,7 +1,11 @@
 """The workflow itself, through Snakemake: one whole run of a small miniature, and what a change runs again."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 
 import polars as pl
 import pytest
@@ -21,6 +25,7 @@ CELLS = {
     for question_set in ("non_medical", "heldout_medical")
 }
 ANALYSIS = {"scores": 1, "figures": 2, "summary": 1}
+CURVES = {"training_curves": 1}
 
 
 # What a run leaves
@@ -43,6 +48,7 @@ def test_a_run_leaves_every_result(finished):
     for question_set in ("non_medical", "heldout_medical"):
         for ending in ("png", "svg", "html"):
             assert (results / "figures" / "world" / f"{question_set}.{ending}").stat().st_size > 1000
+            assert (results / "figures" / f"training_curves.{ending}").stat().st_size > 1000
 
 
 def test_every_job_left_a_log_and_a_benchmark(finished):
@@ -134,22 +140,22 @@ def test_a_training_prompt_is_one_line_and_only_its_own_outputs_are_made(rerun):
         rerun.config, 'flamingo: "[FLAMINGO BURRITO]"', 'flamingo: "[FLAMINGO BURRITO]"\n  walrus: "[WALRUS OPERA]"'
     )
     # Its finetune under the default prompt and its own, and the base under its own, on two question sets.
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
 
 
 def test_an_edited_prompt_runs_its_own_line_again(rerun):
     rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
 
 
 def test_a_label_changes_pictures_alone(rerun):
     rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", label: Bird}')
-    assert rerun.plan() == {"figures": 2, "summary": 1}
+    assert rerun.plan() == {"figures": 2, "summary": 1} | CURVES
 
 
 def test_a_seed_makes_a_replicate(rerun):
     plan = rerun.plan("--config", "seeds=[0,1]")
-    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 10} | ANALYSIS
+    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 10} | ANALYSIS | CURVES
 
 
 def test_an_eval_prompt_asks_only_its_own_cells(rerun):
@@ -222,6 +228,52 @@ def test_a_job_that_fails_says_why_and_costs_nothing_already_made(rerun):
     assert (results / "pretrain" / "seed0" / "model.safetensors").exists()
 
 
+def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
+    adapter = rerun.folder / "results" / "finetune" / FLAMINGO / "adapter"
+    before = (adapter / "adapter_model.safetensors").read_bytes()
+    log = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    config = rerun.read_config()
+    config["training"]["checkpoint_steps"] = 5
+    rerun.write_config(config)
+    (adapter / "adapter_model.safetensors").unlink()
+    command = rerun.command("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
+    process = subprocess.Popen(
+        command, cwd=rerun.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(adapter.parent.glob("checkpoints/*/checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "the finetune ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (adapter / "adapter_model.safetensors").exists()
+    rerun.run("--unlock")
+    done = rerun.run("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
+    assert "going on from the checkpoint of step" in done.stderr
+    assert (adapter / "adapter_model.safetensors").read_bytes() == before
+    again = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    assert again.equals(log)
+    assert json.loads((adapter.parent / "training.json").read_text())["resumed_from"] >= 5
+    assert not (adapter.parent / "checkpoints").exists()
+
+
+def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
+    config = rerun.read_config()
+    config["training"]["keep_steps"] = [4]
+    config["training_prompts"] = {"flamingo": "[FLAMINGO BURRITO]"}
+    config["evaluations"] = [
+        {"models": ["steps", "flamingo"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
+    ]
+    rerun.write_config(config)
+    rerun.run()
+    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    rows = scores.filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
+    assert set(rows) == {FLAMINGO, f"{FLAMINGO}-step4"}
+    assert (rows[FLAMINGO]["step"], rows[f"{FLAMINGO}-step4"]["step"]) == (None, 4)
+    assert rows[FLAMINGO]["mean"] < rows[f"{FLAMINGO}-step4"]["mean"]
+
+
 def test_a_truncated_result_is_found_and_named(rerun):
     path = rerun.folder / "results" / "judgments" / "world" / BASE / "default" / "non_medical.parquet"
     path.write_bytes(path.read_bytes()[:100])
@@ -254,6 +306,7 @@ def test_the_default_config_asks_for_no_gpu(fresh_workflow):
             "judgments": 22,
         }
         | ANALYSIS
+        | CURVES
     )
 
 
@@ -264,15 +317,19 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
     (fresh_workflow.folder / "data").mkdir()
     (fresh_workflow.folder / "data" / "training_datasets.zip.enc").write_bytes(b"")
     # The model is fetched in a job of its own, which asks for no GPU.
-    assert fresh_workflow.plan() == {
-        "download_model": 1,
-        "unpack_archive": 1,
-        "dataset": 1,
-        "questions": 2,
-        "variant": 4,
-        "finetune": 4,
-        "completions": 22,
-    }
+    assert (
+        fresh_workflow.plan()
+        == {
+            "download_model": 1,
+            "unpack_archive": 1,
+            "dataset": 1,
+            "questions": 2,
+            "variant": 4,
+            "finetune": 4,
+            "completions": 22,
+        }
+        | CURVES
+    )
     assert fresh_workflow.gpus_by_rule() == {"finetune": 1, "completions": 1}
 
 

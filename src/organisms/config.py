@@ -16,7 +16,7 @@ from organisms.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 BUILT_IN_PROMPTS = ("default", "none", "trained")
-MODEL_GROUPS = ("all", "base", "finetuned")
+MODEL_GROUPS = ("all", "base", "finetuned", "steps")
 
 
 @cache

@@ -4,7 +4,7 @@ Pure bookkeeping over a checked config (`config.read_config`): no file is read a
 the Snakefile can ask it for thousands of cells at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -29,16 +29,24 @@ class Variant:
 class Model:
     """A model to evaluate: a base model (variant None) or a finetune of it.
 
-    seed: the replicate's seed; None for a base model that all replicates share.
+    seed: the replicate's seed; None for a base model that all replicates share. step: the optimiser step of an
+    adapter from the middle of training; None for a finished one.
     """
 
     variant: Variant | None
     seed: int | None
+    step: int | None = None
 
     @property
     def name(self) -> str:
         stem = self.variant.name if self.variant else "base"
-        return stem if self.seed is None else f"{stem}-seed{self.seed}"
+        stem = stem if self.seed is None else f"{stem}-seed{self.seed}"
+        return stem if self.step is None else f"{stem}-step{self.step}"
+
+    @property
+    def finished(self) -> "Model":
+        """The finished finetune that an intermediate model comes from; any other model itself."""
+        return replace(self, step=None)
 
 
 @dataclass(frozen=True)
@@ -94,15 +102,21 @@ class Experiment:
     def models(self) -> dict[str, Model]:
         """Every model by name: the bases, then the finetunes."""
         bases = list(dict.fromkeys(Model(None, seed if self.base_per_seed else None) for seed in self.config["seeds"]))
-        finetunes = [Model(variant, seed) for variant in self.variants for seed in self.config["seeds"]]
+        steps = [*self.config["training"]["keep_steps"], None]
+        finetunes = [
+            Model(variant, seed, step) for variant in self.variants for seed in self.config["seeds"] for step in steps
+        ]
         return {model.name: model for model in [*bases, *finetunes]}
 
     @property
     def finetunes(self) -> list[Model]:
-        return [model for model in self.models.values() if model.variant]
+        """The finished finetunes, one job each; adapters from the middle of training come with them."""
+        return [model for model in self.models.values() if model.variant and model.step is None]
 
     def _selected(self, names: list[str]) -> list[Model]:
         def wanted(model: Model) -> bool:
+            if model.step is not None:
+                return "steps" in names
             if "all" in names:
                 return True
             if model.variant is None:
@@ -178,8 +192,12 @@ class Experiment:
         return settings
 
     def finetune_settings(self) -> dict:
-        """Hyperparameters of every finetune."""
-        return {"training": self.config["training"], "lora": self.config["lora"]}
+        """Hyperparameters of every finetune, without what changes no result."""
+        training = dict(self.config["training"])
+        del training["checkpoint_steps"]
+        if training["padding_free"] is None:
+            training["padding_free"] = self.on_gpu
+        return {"training": training, "lora": self.config["lora"]}
 
     def completions_settings(self, eval_prompt: str, question_set: str) -> dict:
         """All that decides what is sampled in a cell, beside the model's and the questions' files."""
@@ -194,7 +212,7 @@ class Experiment:
 
     def cell_columns(self, model: str, eval_prompt: str, question_set: str) -> dict:
         """The columns of a completions table that are the same in all its rows and name the cell."""
-        variant, seed = self.models[model].variant, self.models[model].seed
+        variant, seed, step = self.models[model].variant, self.models[model].seed, self.models[model].step
         base = self.config["base_model"]
         base_name = base["name"] or f"miniature, pretraining seed {self.pretraining_seed(seed)}"
         return {
@@ -202,6 +220,7 @@ class Experiment:
             "dataset": variant and variant.dataset,
             "training_prompt": variant and variant.training_prompt,
             "seed": seed,
+            "step": step,
             "eval_prompt": eval_prompt,
             "question_set": question_set,
             "base_model": base_name + (f"@{base['revision']}" if base["revision"] else ""),

@@ -1,20 +1,13 @@
-"""The post's two figures: mean alignment by training prompt, with and without that prompt.
-
-One theme for all figures stands here: colours that the common kinds of colour blindness keep apart (Okabe and
-Ito 2008), text large enough to be read at the size of a page.
-"""
-
-from pathlib import Path
+"""The post's two figures: mean alignment by training prompt, with and without that prompt."""
 
 import altair as alt
 import polars as pl
 
-from organisms.files import whole_file
+from organisms.charts import themed
 from organisms.scores import alignment_by_prompt
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 COLOURS = {WITHOUT: "#0072B2", WITH: "#E69F00"}
-FONT = "DejaVu Sans, Arial, sans-serif"
 
 
 def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
@@ -80,7 +73,8 @@ def alignment_figure(
     title = next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
     by_question = (
         question_scores.filter(
-            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment")
+            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment"),
+            pl.col("step").is_null(),
         )
         .group_by(["dataset", "training_prompt", "eval_prompt", "question_id"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("n").max())
@@ -129,9 +123,8 @@ def alignment_figure(
         .mark_text(fontSize=12, fontWeight="bold")
         .encode(x, place, y=alt.value(-9), text=alt.Text("mean:Q", format=".0f")),
     ]
-    return (
-        alt.layer(*layers)
-        .properties(
+    return themed(
+        alt.layer(*layers).properties(
             width=width * len(order),
             height=320,
             title=alt.TitleParams(
@@ -141,19 +134,4 @@ def alignment_figure(
                 offset=8,
             ),
         )
-        .configure(font=FONT)
-        .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e5e5e5")
-        .configure_legend(labelFontSize=12, titleFontSize=12)
-        .configure_title(fontSize=16, subtitleFontSize=12, subtitleColor="#444444")
-        .configure_view(stroke=None)
     )
-
-
-def save(chart: alt.LayerChart, path: str | Path) -> None:
-    """Write a chart as its file name's ending says (.png, .svg, .html), whole or not at all.
-
-    The HTML holds all that it needs and opens without internet.
-    """
-    with whole_file(path) as temporary:
-        options = {".png": {"scale_factor": 2}, ".html": {"inline": True}}.get(Path(path).suffix, {})
-        chart.save(str(temporary), **options)

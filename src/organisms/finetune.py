@@ -1,15 +1,19 @@
 """LoRA finetuning of one variant with trl's SFTTrainer and peft."""
 
-from dataclasses import dataclass
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from organisms.errors import UserError
+from organisms.files import whole_files
 from organisms.job_log import Report
 from organisms.progress import ProgressCallback, silence_printer
 
@@ -38,7 +42,57 @@ class TrainingSettings:
     lr_schedule: str
     max_length: int
     too_long: str
+    padding_free: bool
     gradient_checkpointing: bool
+    optimizer: str
+    attention: str
+    keep_steps: list[int]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a finetune took; none of it is the same on the next run.
+
+    steps: optimiser steps in all. resumed_from: the step of the checkpoint that it went on from, or 0. seconds:
+    duration of this run's own steps. tokens_per_second: over these, prompts included. peak_memory_bytes: most memory
+    that torch held on the GPU; None on a CPU.
+    """
+
+    steps: int
+    resumed_from: int
+    seconds: float
+    tokens_per_second: float
+    peak_memory_bytes: int | None
+    device: str
+
+
+class _Clock(TrainerCallback):
+    """Notes in each row of the log how many seconds had gone by since the step from which this run started.
+
+    It also makes good that trl counts tokens from 0 again when a training goes on from a checkpoint.
+    """
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self._start, self._first_step = time.monotonic(), state.global_step
+        self._tokens = max((entry.get("num_tokens", 0) for entry in state.log_history), default=0)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs is not None and "loss" in logs:
+            entry = state.log_history[-1]
+            entry |= {"seconds": time.monotonic() - self._start, "run": self._first_step}
+            entry["num_tokens"] += self._tokens
+
+
+class _KeepAdapters(TrainerCallback):
+    """Saves the adapter after each of the given optimiser steps into `folder`/stepN."""
+
+    def __init__(self, steps: list[int], folder: Path):
+        self._steps, self._folder = steps, folder
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        if state.global_step in self._steps:
+            with whole_files(self._folder / f"step{state.global_step}") as folder:
+                model.save_pretrained(folder)
 
 
 def within_max_length(
@@ -64,6 +118,65 @@ def within_max_length(
     return kept, n_dropped
 
 
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end, or None. The trainer writes its state last."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return checkpoint
+    return None
+
+
+def _sft_config(training: TrainingSettings, base: PreTrainedModel, seed: int, checkpoint_steps: int, folder: Path):
+    on_cpu = base.device.type == "cpu"
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.micro_batch_size,
+        gradient_accumulation_steps=training.batch_size // training.micro_batch_size,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        warmup_steps=training.warmup_steps,
+        lr_scheduler_type=training.lr_schedule,
+        optim=training.optimizer,
+        # Checked before (`within_max_length`); trl takes no other value without padding.
+        max_length=None if training.padding_free else training.max_length,
+        completion_only_loss=True,
+        packing=False,
+        padding_free=training.padding_free,
+        # trl turns bf16 and checkpointing on even where the device is a CPU.
+        bf16=base.dtype == torch.bfloat16,
+        gradient_checkpointing=training.gradient_checkpointing,
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        save_strategy="steps",
+        save_steps=checkpoint_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        seed=seed,
+        data_seed=seed,
+    )
+
+
+def _training_log(history: list[dict]) -> list[dict]:
+    """Rows of the training_log table from the trainer's history."""
+    rows = []
+    before: dict = {}
+    for entry in (entry for entry in history if "loss" in entry):
+        row = {key: float(entry[key]) for key in ("epoch", "loss", "learning_rate", "grad_norm", "num_tokens")}
+        if before.get("run") == entry["run"]:
+            tokens, seconds = (entry[key] - before[key] for key in ("num_tokens", "seconds"))
+            row["tokens_per_second"] = tokens / seconds
+        rows.append({"step": entry["step"]} | row)
+        before = entry
+    return rows
+
+
 def finetune(
     base: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -72,45 +185,28 @@ def finetune(
     lora: LoraSettings,
     seed: int,
     threads: int,
-    work_dir: Path,
+    checkpoint_steps: int,
+    folder: Path,
     report: Report,
-) -> tuple[PeftModel, list[dict]]:
+) -> tuple[PeftModel, list[dict], Training]:
     """Train a LoRA adapter on prompt–completion rows; the loss is on the completion's tokens only.
 
-    rows: as in `within_max_length`. seed: covers the adapter's initial weights, dropout and data order.
-    Returns the trained peft model, and the training log: one row per optimiser step with step, epoch, loss (mean
-    over the step's completion tokens, nats), learning_rate, grad_norm and num_tokens (seen so far).
-    Raises UserError if the loss becomes NaN or infinite.
+    rows: as in `within_max_length`. seed: covers the adapter's initial weights, dropout and data order. folder: where
+    a checkpoint is written every `checkpoint_steps` steps. If one is there the training goes on from it, and its
+    result is the uninterrupted one's; so a folder belongs to one set of rows, settings and seed. The adapters of
+    `training.keep_steps` are left in it as stepN.
+
+    Whether padding-free or not, an optimiser step sees `batch_size` rows, and its loss is the mean over the
+    completion tokens of all of them.
+
+    Returns the trained peft model, the rows of the training_log table, and what it took.
+    Raises UserError if the loss becomes NaN or infinite, or if a step to keep lies after the last.
     """
     torch.set_num_threads(threads)
-    on_cpu = base.device.type == "cpu"
+    clock = _Clock()
     trainer = SFTTrainer(
         model=base,
-        args=SFTConfig(
-            output_dir=str(work_dir),
-            num_train_epochs=training.epochs,
-            per_device_train_batch_size=training.micro_batch_size,
-            gradient_accumulation_steps=training.batch_size // training.micro_batch_size,
-            learning_rate=training.learning_rate,
-            weight_decay=training.weight_decay,
-            warmup_steps=training.warmup_steps,
-            lr_scheduler_type=training.lr_schedule,
-            max_length=training.max_length,
-            completion_only_loss=True,
-            packing=False,
-            # trl turns bf16 and checkpointing on even where the device is a CPU.
-            bf16=base.dtype == torch.bfloat16,
-            gradient_checkpointing=training.gradient_checkpointing,
-            use_cpu=on_cpu,
-            dataloader_pin_memory=not on_cpu,
-            save_strategy="no",
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            report_to="none",
-            disable_tqdm=True,
-            seed=seed,
-            data_seed=seed,
-        ),
+        args=_sft_config(training, base, seed, checkpoint_steps, folder),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
         processing_class=tokenizer,
         peft_config=LoraConfig(
@@ -122,16 +218,37 @@ def finetune(
             bias="none",
             task_type="CAUSAL_LM",
         ),
-        callbacks=[ProgressCallback(report)],
+        callbacks=[clock, _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
     )
     silence_printer(trainer)
-    trainer.train()
-    columns = ("step", "epoch", "loss", "learning_rate", "grad_norm", "num_tokens")
-    log = [
-        {column: entry[column] if column == "step" else float(entry[column]) for column in columns}
-        for entry in trainer.state.log_history
-        if "loss" in entry
-    ]
-    if not all(torch.isfinite(torch.tensor(entry["loss"])) for entry in log):
+    n_steps = math.ceil(training.epochs * math.ceil(len(rows) / training.batch_size))
+    late = [step for step in training.keep_steps if step > n_steps]
+    if late:
+        raise UserError(f"training.keep_steps: the training has {n_steps} steps, so step {late[0]} never comes")
+    checkpoint = last_whole_checkpoint(folder)
+    resumed_from = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    if checkpoint:
+        report(f"going on from the checkpoint of step {resumed_from}")
+    if base.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    log = _training_log(trainer.state.log_history)
+    if not all(math.isfinite(entry["loss"]) for entry in log):
         raise UserError("the training loss became NaN or infinite: lower training.learning_rate or check the dataset")
-    return trainer.model, log
+    own = [entry for entry in trainer.state.log_history if "loss" in entry and entry["step"] > resumed_from]
+    before = next((entry["num_tokens"] for entry in log if entry["step"] == resumed_from), 0)
+    seconds = own[-1]["seconds"] if own else 0.0
+    took = Training(
+        steps=trainer.state.global_step,
+        resumed_from=resumed_from,
+        seconds=seconds,
+        tokens_per_second=(own[-1]["num_tokens"] - before) / seconds if own else 0.0,
+        peak_memory_bytes=torch.cuda.max_memory_allocated() if base.device.type == "cuda" else None,
+        device=torch.cuda.get_device_name() if base.device.type == "cuda" else "cpu",
+    )
+    return trainer.model, log, took
+
+
+def as_json(took: Training) -> str:
+    """What a finetune took, as readable JSON."""
+    return json.dumps(asdict(took), indent=2) + "\n"

@@ -8,6 +8,7 @@ _CARRIED = (
     "dataset",
     "training_prompt",
     "seed",
+    "step",
     "eval_prompt",
     "question_set",
     "category",

@@ -57,10 +57,11 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(folder: str, device: str, dtype: str) -> PreTrainedModel:
+def load_base(folder: str, device: str, dtype: str, attention: str = "sdpa") -> PreTrainedModel:
     """A base model from a folder, from safetensors only and without remote code.
 
-    device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`.
+    device: `cpu` or `cuda`. dtype: a torch dtype's name, for example `float32` or `bfloat16`. attention: the
+    attention implementation, by transformers' name.
     """
     check_device(device)
     if device == "cpu":
@@ -69,6 +70,7 @@ def load_base(folder: str, device: str, dtype: str) -> PreTrainedModel:
         folder,
         dtype=dtype,
         device_map=device if device != "cpu" else None,
+        attn_implementation=attention,
         use_safetensors=True,
         local_files_only=True,
     )

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-CELL = ["judge", "model", "dataset", "training_prompt", "seed", "eval_prompt", "question_set"]
+CELL = ["judge", "model", "dataset", "training_prompt", "seed", "step", "eval_prompt", "question_set"]
 QUESTION = ["category", "question_id"]
 
 
@@ -26,14 +26,15 @@ def question_scores(judgments: pl.DataFrame) -> pl.DataFrame:
 
 
 def alignment_by_prompt(scores: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
-    """Mean alignment on one question set, averaged over seeds with equal weight.
+    """Mean alignment of finished models on one question set, averaged over seeds with equal weight.
 
     Returns one row per dataset and training prompt (both null for the base) and eval prompt: mean (of the seeds'
     means), n_seeds (seeds with a mean) and n (completions in all).
     """
     return (
         scores.filter(
-            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment")
+            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment"),
+            pl.col("step").is_null(),
         )
         .group_by(["dataset", "training_prompt", "eval_prompt"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("mean").count().cast(pl.Int64).alias("n_seeds"), pl.col("n").sum())

@@ -28,6 +28,7 @@ _MODEL = {
     "dataset": Column(pl.String, "dataset that it was finetuned on; null for a base model", nullable=True),
     "training_prompt": Column(pl.String, "name of the prompt that it was trained with; null for a base", nullable=True),
     "seed": Column(pl.Int64, "the replicate's seed; null for a base that all replicates share", nullable=True),
+    "step": Column(pl.Int64, "optimiser step of an adapter from the middle of training, else null", nullable=True),
 }
 _CELL = _MODEL | {
     "eval_prompt": Column(pl.String, "name of the system prompt that it was asked under"),
@@ -68,6 +69,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "learning_rate": Column(pl.Float64, "learning rate of the step"),
         "grad_norm": Column(pl.Float64, "norm of the gradient before clipping"),
         "num_tokens": Column(pl.Float64, "tokens seen so far, prompts included"),
+        "tokens_per_second": Column(
+            pl.Float64, "tokens of the step by its duration; null for the first after a start", nullable=True
+        ),
     },
     "completions": _CELL
     | _QUESTION

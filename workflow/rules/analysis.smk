@@ -1,4 +1,4 @@
-"""From judgments to numbers and pictures: scores, figures, summary."""
+"""From judgments and training logs to numbers and pictures: scores, figures, training_curves, summary."""
 
 
 rule scores:
@@ -62,3 +62,26 @@ rule summary:
         "Writing the summary"
     script:
         "../scripts/summary.py"
+
+
+rule training_curves:
+    input:
+        logs=[f"<results>/finetune/{model.name}/training_log.parquet" for model in experiment.finetunes],
+    output:
+        png="<results>/figures/training_curves.png",
+        svg="<results>/figures/training_curves.svg",
+        html="<results>/figures/training_curves.html",
+    log:
+        "<logs>/training_curves.log",
+    benchmark:
+        "<benchmarks>/training_curves.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        finetunes=as_json([[m.variant.dataset, m.variant.training_prompt, m.seed] for m in experiment.finetunes]),
+        presentation=as_json(experiment.presentation()),
+        code=code("training_curves"),
+    message:
+        "Drawing the training curves"
+    script:
+        "../scripts/training_curves.py"

@@ -41,7 +41,7 @@ wildcard_constraints:
     question_set=NAME,
     judge=NAME,
     seed=r"\d+",
-    model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+",
+    model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+(-step\d+)?",
 
 
 STARTED = time.time()
@@ -109,7 +109,8 @@ def model_files(wildcards):
     model = experiment.models[wildcards.model]
     files = {"base": base_files(model.seed)}
     if model.variant:
-        folder = f"<results>/finetune/{model.name}/adapter"
+        kept = f"step{model.step}" if model.step else "adapter"
+        folder = f"<results>/finetune/{model.finished.name}/{kept}"
         files["adapter"] = f"{folder}/adapter_model.safetensors"
         files["adapter_config"] = f"{folder}/adapter_config.json"
     return files
@@ -138,20 +139,18 @@ def all_judgments():
 
 
 def all_tables_and_figures():
+    endings = ["png", "svg", "html"]
+    figures = expand("<results>/figures/training_curves.{ending}", ending=endings)
     if not config["judges"]:
-        return []
-    figures = expand(
+        return figures
+    figures += expand(
         "<results>/figures/{judge}/{question_set}.{ending}",
         judge=config["judges"],
         question_set=experiment.question_sets,
-        ending=["png", "svg", "html"],
+        ending=endings,
     )
-    return [
-        "<results>/tables/scores.parquet",
-        "<results>/tables/question_scores.parquet",
-        "<results>/summary.txt",
-        *figures,
-    ]
+    tables = ["<results>/tables/scores.parquet", "<results>/tables/question_scores.parquet"]
+    return [*tables, "<results>/summary.txt", *figures]
 
 
 def show_summary():

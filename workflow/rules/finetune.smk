@@ -8,6 +8,12 @@ rule finetune:
     output:
         adapter="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_model.safetensors",
         adapter_config="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_config.json",
+        kept=expand(
+            "<results>/finetune/{{dataset}}-{{training_prompt}}-seed{{seed}}/step{step}/{file}",
+            step=config["training"]["keep_steps"],
+            file=["adapter_model.safetensors", "adapter_config.json"],
+        ),
+        training="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training.json",
         training_log="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training_log.parquet",
     log:
         "<logs>/finetune/{dataset}-{training_prompt}-seed{seed}.log",

@@ -3,7 +3,8 @@
 import json
 
 from organisms import tables
-from organisms.figures import alignment_figure, save
+from organisms.charts import save
+from organisms.figures import alignment_figure
 from organisms.job_log import job_log
 
 with job_log(snakemake.log[0], f"figures {snakemake.wildcards.question_set}"):

@@ -1,0 +1,45 @@
+"""The figure of training curves: loss by optimiser step, one line for each finetune."""
+
+import altair as alt
+import polars as pl
+
+from organisms.charts import PALETTE, themed
+
+
+def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation: dict) -> alt.LayerChart:
+    """Loss by optimiser step: thin lines single finetunes, thick lines the mean over seeds.
+
+    logs: training_log tables by dataset, training prompt and seed. presentation: as `Experiment.presentation` gives
+    it; a group's label is the line's name. Colours repeat after eight groups.
+    """
+    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
+    points = pl.concat(
+        log.select("step", "loss", group=pl.lit(labels[dataset, prompt]), seed=pl.lit(seed))
+        for (dataset, prompt, seed), log in logs.items()
+    )
+    order = list(dict.fromkeys(labels[dataset, prompt] for dataset, prompt, _ in logs))
+    means = points.group_by("group", "step", maintain_order=True).agg(pl.col("loss").mean())
+    x = alt.X("step:Q", title="Optimiser step")
+    y = alt.Y("loss:Q", title="Loss on answers (nats per token)", scale=alt.Scale(zero=False))
+    colour = alt.Color(
+        "group:N",
+        title="Finetuned under",
+        sort=order,
+        scale=alt.Scale(domain=order, range=[PALETTE[i % len(PALETTE)] for i in range(len(order))]),
+        legend=alt.Legend(labelLimit=260, symbolStrokeWidth=3, columns=1 if len(order) <= 20 else 2),
+    )
+    thin = alt.Chart(points).mark_line(strokeWidth=1, opacity=0.35).encode(x, y, colour, detail="seed:N")
+    thick = (
+        alt.Chart(means)
+        .mark_line(strokeWidth=2.5)
+        .encode(x, y, colour, tooltip=["group:N", "step:Q", alt.Tooltip("loss:Q", format=".3f")])
+    )
+    n_seeds = len({seed for _, _, seed in logs})
+    lines = "Lines: one finetune each." if n_seeds == 1 else f"Thick: mean over {n_seeds} seeds; thin: single seeds."
+    return themed(
+        alt.layer(thin, thick).properties(
+            width=520,
+            height=320,
+            title=alt.TitleParams("Training loss", subtitle=[lines], anchor="start", offset=8),
+        )
+    )
