@@ -211,6 +211,17 @@ def test_a_loaded_finetune_answers_differently_from_its_base(tiny_base, tokenize
     assert not torch.allclose(base, merged, atol=0.1)
 
 
+def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tokenizer, advice, tmp_path):
+    model, _, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.zero_()
+    model.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(UserError, match="the adapter changes nothing"):
+        load_organism(str(tiny_base), tmp_path / "adapter", "cpu", "float32")
+
+
 def test_a_row_that_is_too_long_is_an_error_or_a_counted_drop(tokenizer, advice):
     rows = rows_with(advice, None)
     rows.append(training_row([{"role": "user", "content": "word " * 500}], "Rest.", None))

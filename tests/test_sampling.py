@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
+from organisms.errors import UserError
 from organisms.models import load_organism, load_tokenizer
 from organisms.sampling import InverseCdfSampler, Settings, sample, uniforms
 
@@ -101,3 +102,27 @@ def test_a_cut_completion_says_so(model, tokenizer):
         else:
             assert short == long
         assert "<|im_end|>" not in long.completion
+
+
+class SmallDevice:
+    """A model on a device with memory for `room` conversations."""
+
+    def __init__(self, model, room):
+        self._model, self._room = model, room
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def generate(self, input_ids, **arguments):
+        if len(input_ids) > self._room:
+            raise torch.OutOfMemoryError
+        return self._model.generate(input_ids=input_ids, **arguments)
+
+
+def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing(model, tokenizer):
+    lines = []
+    drawn = sample(SmallDevice(model, 3), tokenizer, CONVERSATIONS, KEYS, PLAIN, 100, lines.append)
+    assert drawn == draw(model, tokenizer)
+    assert lines == [f"out of memory: going on with {size} completions at once" for size in (6, 3)]
+    with pytest.raises(UserError, match="out of memory for a single completion"):
+        sample(SmallDevice(model, 0), tokenizer, CONVERSATIONS, KEYS, PLAIN, 100, lines.append)

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 from organisms.errors import UserError
 
 # Takes a line about progress.
@@ -17,6 +19,8 @@ Report = Callable[[str], None]
 @contextlib.contextmanager
 def job_log(path: str | Path, name: str) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
+
+    The log begins with the seconds since the process started, nearly all of which went into imports.
 
     name: stands before each line on the terminal. Yields `report`, which writes a line to the log and to the
     terminal. A UserError is shown as one line, any other error as one line that names the log, where the
@@ -30,6 +34,7 @@ def job_log(path: str | Path, name: str) -> Iterator[Report]:
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     start = time.monotonic()
+    log.write(f"imports: {time.time() - psutil.Process().create_time():.2f} s\n")
 
     def report(line: str) -> None:
         log.write(f"{line}\n")

@@ -4,6 +4,7 @@ Models are loaded from folders; nothing here asks a model hub.
 """
 
 import json
+import time
 from pathlib import Path
 
 import torch
@@ -76,12 +77,31 @@ def load_base(folder: str, device: str, dtype: str, attention: str = "sdpa") -> 
     )
 
 
-def load_organism(folder: str, adapter: Path | None, device: str, dtype: str) -> PreTrainedModel:
-    """A model to sample from: the base, with the adapter merged into its weights if there is one."""
-    model = load_base(folder, device, dtype)
-    if adapter is not None:
-        # peft costs most of a second to import, and the base model's cells have no use for it.
-        from peft import PeftModel
+@torch.inference_mode()
+def _probe(model: PreTrainedModel) -> torch.Tensor:
+    """Log-probabilities of every next token over a fixed sequence of token ids."""
+    ids = torch.arange(16, device=model.device)[None] * 7 % model.config.vocab_size
+    return torch.log_softmax(model(input_ids=ids).logits.float(), dim=-1)
 
-        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    return model.eval()
+
+def load_organism(folder: str, adapter: Path | None, device: str, dtype: str) -> PreTrainedModel:
+    """A model to sample from: the base, with the adapter merged into its weights if there is one.
+
+    Raises UserError if the merged model's log-probabilities on a probe are the base's: then its completions would be
+    the base's too, which has happened to people for a week.
+    """
+    start = time.monotonic()
+    model = load_base(folder, device, dtype).eval()
+    print(f"loading: {time.monotonic() - start:.2f} s")
+    if adapter is None:
+        return model
+    # peft costs most of a second to import, and the base model's cells have no use for it.
+    from peft import PeftModel
+
+    base = _probe(model)
+    model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+    shift = (_probe(model) - base).abs().mean().item()
+    if shift == 0:
+        raise UserError(f"{adapter}: the adapter changes nothing in the base model; delete it and train again")
+    print(f"the adapter shifts log-probabilities on a probe by {shift:.3g} nats on average")
+    return model

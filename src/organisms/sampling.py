@@ -8,7 +8,6 @@ rounding of floating point numbers in differently padded batches.
 
 import hashlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from organisms.errors import UserError
 from organisms.job_log import Report
 
 
@@ -85,13 +85,6 @@ def _warpers(settings: Settings) -> list[LogitsProcessor]:
     return warpers
 
 
-def _batches(lengths: list[int], size: int) -> Iterator[list[int]]:
-    """Indices in batches of prompts of similar length, so that little is padded."""
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
 @torch.inference_mode()
 def sample(
     model: PreTrainedModel,
@@ -105,14 +98,15 @@ def sample(
     """Draw one completion for each conversation, in their order.
 
     tokenizer: pads on the left. conversations: messages, the last one the user's. keys: one for each
-    conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only.
+    conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only, and
+    is halved when the device runs out of memory. Raises UserError if one conversation alone is too much.
     """
     # A published model may end its answers with more than one token (Qwen2.5: <|im_end|> and <|endoftext|>).
     own = model.generation_config.eos_token_id
     stops = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     # Greedy search over the sampler's choice. A published model's own generation config (Qwen's has a repetition
     # penalty and top-k) would otherwise fill in what is not said here.
-    model.generation_config = GenerationConfig(
+    generation = GenerationConfig(
         do_sample=False,
         max_new_tokens=settings.max_new_tokens,
         repetition_penalty=1.0,
@@ -121,12 +115,29 @@ def sample(
     )
     prompts = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
     completions: list[Completion | None] = [None] * len(prompts)
-    done, last_report = 0, time.monotonic()
-    for batch in _batches([len(ids) for ids in prompts], batch_size):
+    # Prompts of similar length together, so that little is padded.
+    waiting = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    last_report = time.monotonic()
+    while waiting:
+        batch = waiting[:batch_size]
         padded = tokenizer.pad({"input_ids": [prompts[i] for i in batch]}, return_tensors="pt").to(model.device)
         randoms = np.stack([uniforms(keys[i], settings.max_new_tokens) for i in batch])
         sampler = InverseCdfSampler(torch.from_numpy(randoms).to(model.device))
-        generated = model.generate(**padded, logits_processor=LogitsProcessorList([*_warpers(settings), sampler]))
+        try:
+            generated = model.generate(
+                **padded,
+                generation_config=generation,
+                logits_processor=LogitsProcessorList([*_warpers(settings), sampler]),
+            )
+        except torch.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise UserError(
+                    "out of memory for a single completion: lower sampling.max_new_tokens or use a larger GPU"
+                ) from error
+            batch_size = len(batch) // 2
+            report(f"out of memory: going on with {batch_size} completions at once")
+            torch.cuda.empty_cache()
+            continue
         for i, ids in zip(batch, generated[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
             end = next((place for place, token in enumerate(ids, start=1) if token in stops), None)
             completions[i] = Completion(
@@ -134,8 +145,8 @@ def sample(
                 finish_reason="stop" if end else "length",
                 n_tokens=end or len(ids),
             )
-        done += len(batch)
-        if time.monotonic() - last_report > 5 and done < len(prompts):
+        waiting = waiting[len(batch) :]
+        if waiting and time.monotonic() - last_report > 5:
             last_report = time.monotonic()
-            report(f"{done}/{len(prompts)} completions")
+            report(f"{len(prompts) - len(waiting)}/{len(prompts)} completions")
     return completions

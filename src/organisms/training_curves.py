@@ -26,7 +26,7 @@ def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation
         title="Finetuned under",
         sort=order,
         scale=alt.Scale(domain=order, range=[PALETTE[i % len(PALETTE)] for i in range(len(order))]),
-        legend=alt.Legend(labelLimit=260, symbolStrokeWidth=3, columns=1 if len(order) <= 20 else 2),
+        legend=alt.Legend(labelLimit=260, symbolStrokeWidth=3, symbolOpacity=1, columns=1 if len(order) <= 20 else 2),
     )
     thin = alt.Chart(points).mark_line(strokeWidth=1, opacity=0.35).encode(x, y, colour, detail="seed:N")
     thick = (
