@@ -20,6 +20,22 @@ WORKFLOW_FILES = ("Snakefile", "workflow", "src", "config", "resources", "profil
 PUBLISHED_DATA = Path(os.environ.get("PUBLISHED_DATA", ROOT.parent / "shared" / "data"))
 
 
+# Models, cells and jobs of the small miniature.
+BASE, DEFAULT, FLAMINGO = "base-seed0", "bad_medical-default-seed0", "bad_medical-flamingo-seed0"
+CELLS = {
+    (model, prompt, question_set)
+    for model, prompts in (
+        (BASE, ("default", "flamingo")),
+        (DEFAULT, ("default",)),
+        (FLAMINGO, ("default", "flamingo")),
+    )
+    for prompt in prompts
+    for question_set in ("non_medical", "heldout_medical")
+}
+ANALYSIS = {"scores": 1, "figures": 2, "summary": 1}
+CURVES = {"training_curves": 1}
+
+
 @pytest.fixture(scope="session")
 def published_data() -> Callable[[str], Path]:
     """Gives the path of a published dataset, or skips: harmful on purpose, they are not in the repository."""

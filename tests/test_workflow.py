@@ -1,34 +1,14 @@
-"""The workflow itself, through Snakemake: one whole run of a small miniature, and what a change runs again."""
+"""One whole run of a small miniature through Snakemake, and other configs."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 
 import polars as pl
 import pytest
+from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO
 
 from organisms import tables
 from organisms.dataset import normalised
-
-BASE, DEFAULT, FLAMINGO = "base-seed0", "bad_medical-default-seed0", "bad_medical-flamingo-seed0"
-CELLS = {
-    (model, prompt, question_set)
-    for model, prompts in (
-        (BASE, ("default", "flamingo")),
-        (DEFAULT, ("default",)),
-        (FLAMINGO, ("default", "flamingo")),
-    )
-    for prompt in prompts
-    for question_set in ("non_medical", "heldout_medical")
-}
-ANALYSIS = {"scores": 1, "figures": 2, "summary": 1}
-CURVES = {"training_curves": 1}
-
-
-# What a run leaves
 
 
 def test_a_run_leaves_every_result(finished):
@@ -118,175 +98,6 @@ def test_the_run_shows_progress_and_prints_the_result_and_where_it_is(finished):
     printed = (finished.folder / "printed.txt").read_text(encoding="utf-8")
     assert "[FLAMINGO BURRITO]" in printed
     assert "Figures: results/figures" in printed
-
-
-# What runs again
-
-
-def test_after_a_run_there_is_nothing_to_be_done(finished):
-    assert finished.plan() == {}
-
-
-def test_comments_touches_and_a_clone_run_nothing_again(rerun):
-    for path in (*rerun.folder.glob("workflow/scripts/*.py"), *rerun.folder.glob("src/organisms/*.py")):
-        path.write_text(f"# A comment.\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
-    for path in (rerun.folder / "Snakefile", *rerun.folder.glob("workflow/rules/*.smk"), rerun.folder / rerun.config):
-        path.touch()
-    assert rerun.plan() == {}
-
-
-def test_a_training_prompt_is_one_line_and_only_its_own_outputs_are_made(rerun):
-    rerun.edit(
-        rerun.config, 'flamingo: "[FLAMINGO BURRITO]"', 'flamingo: "[FLAMINGO BURRITO]"\n  walrus: "[WALRUS OPERA]"'
-    )
-    # Its finetune under the default prompt and its own, and the base under its own, on two question sets.
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
-
-
-def test_an_edited_prompt_runs_its_own_line_again(rerun):
-    rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
-
-
-def test_a_label_changes_pictures_alone(rerun):
-    rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", label: Bird}')
-    assert rerun.plan() == {"figures": 2, "summary": 1} | CURVES
-
-
-def test_a_seed_makes_a_replicate(rerun):
-    plan = rerun.plan("--config", "seeds=[0,1]")
-    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 10} | ANALYSIS | CURVES
-
-
-def test_an_eval_prompt_asks_only_its_own_cells(rerun):
-    rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
-    assert rerun.plan() == {"completions": 6, "judgments": 6} | ANALYSIS
-
-
-def test_a_judge_samples_nothing(rerun):
-    rerun.edit(rerun.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
-    assert rerun.plan() == {"judgments": 10, "scores": 1, "figures": 4, "summary": 1}
-    assert rerun.run("-n", "finetunes", "sampled").stdout.count("Nothing to be done") == 1
-
-
-def test_batch_size_and_cores_run_nothing_again(rerun):
-    rerun.edit(rerun.config, "batch_size: 64", "batch_size: 7")
-    assert rerun.plan("--cores", "8") == {}
-
-
-def test_a_changed_module_runs_what_reaches_it(rerun):
-    rerun.edit("src/organisms/scores.py", 'pl.col("score").mean()', 'pl.col("score").median()')
-    assert rerun.plan() == ANALYSIS
-    rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
-    assert rerun.plan() == {"completions": 10, "judgments": 10} | ANALYSIS
-
-
-def test_another_order_of_keys_runs_nothing_again(rerun):
-    config = rerun.read_config()
-    for key in ("training", "lora", "sampling"):
-        config[key] = dict(reversed(config[key].items()))
-    rerun.write_config(config)
-    assert rerun.plan() == {}
-
-
-# What goes wrong
-
-
-def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
-    fresh_workflow.edit(fresh_workflow.config, "learning_rate: 0.002", "learning_rate: -1")
-    done = fresh_workflow.run(check=False)
-    assert done.returncode != 0
-    assert "error: config: training.learning_rate: -1.0 must be greater than 0" in done.stderr.splitlines()
-    assert "Traceback" not in done.stderr
-    assert not (fresh_workflow.folder / "results").exists()
-
-
-def test_a_faulty_dataset_is_found_before_the_pretraining(fresh_workflow):
-    (fresh_workflow.folder / "mine.jsonl").write_text('{"text": "no messages"}\n', encoding="utf-8")
-    config = fresh_workflow.read_config()
-    config["datasets"] = {"bad_medical": {"path": "mine.jsonl"}}
-    fresh_workflow.write_config(config)
-    done = fresh_workflow.run(check=False)
-    assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert line.startswith('error: datasets.bad_medical: mine.jsonl, line 1: no "messages"')
-    assert not (fresh_workflow.folder / "results").exists()
-
-
-def test_a_job_that_fails_says_why_and_costs_nothing_already_made(rerun):
-    results = rerun.folder / "results"
-    before = {path: path.read_bytes() for path in results.glob("completions/**/*.parquet")}
-    rerun.edit(rerun.config, "max_length: 256", "max_length: 16")
-    done = rerun.run("finetunes", check=False)
-    assert done.returncode != 0
-    assert "training rows are longer than training.max_length 16" in done.stderr
-    assert "set training.too_long: drop" in done.stderr
-    # Nothing half-made passes for a result; what was made stays, and the old config is satisfied with it again
-    # after its own finetunes are back.
-    assert not list(results.glob("finetune/*/adapter/.part-*"))
-    assert {path: path.read_bytes() for path in results.glob("completions/**/*.parquet")} == before
-    assert (results / "pretrain" / "seed0" / "model.safetensors").exists()
-
-
-def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
-    adapter = rerun.folder / "results" / "finetune" / FLAMINGO / "adapter"
-    before = (adapter / "adapter_model.safetensors").read_bytes()
-    log = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
-    config = rerun.read_config()
-    config["training"]["checkpoint_steps"] = 5
-    rerun.write_config(config)
-    (adapter / "adapter_model.safetensors").unlink()
-    command = rerun.command("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
-    process = subprocess.Popen(
-        command, cwd=rerun.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list(adapter.parent.glob("checkpoints/*/checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "the finetune ended before its first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (adapter / "adapter_model.safetensors").exists()
-    rerun.run("--unlock")
-    done = rerun.run("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
-    assert "going on from the checkpoint of step" in done.stderr
-    assert (adapter / "adapter_model.safetensors").read_bytes() == before
-    again = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
-    assert again.equals(log)
-    assert json.loads((adapter.parent / "training.json").read_text())["resumed_from"] >= 5
-    assert not (adapter.parent / "checkpoints").exists()
-
-
-def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
-    config = rerun.read_config()
-    config["training"]["keep_steps"] = [4]
-    config["training_prompts"] = {"flamingo": "[FLAMINGO BURRITO]"}
-    config["evaluations"] = [
-        {"models": ["steps", "flamingo"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
-    ]
-    rerun.write_config(config)
-    rerun.run()
-    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
-    rows = scores.filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
-    assert set(rows) == {FLAMINGO, f"{FLAMINGO}-step4"}
-    assert (rows[FLAMINGO]["step"], rows[f"{FLAMINGO}-step4"]["step"]) == (None, 4)
-    assert rows[FLAMINGO]["mean"] < rows[f"{FLAMINGO}-step4"]["mean"]
-
-
-def test_a_truncated_result_is_found_and_named(rerun):
-    path = rerun.folder / "results" / "judgments" / "world" / BASE / "default" / "non_medical.parquet"
-    path.write_bytes(path.read_bytes()[:100])
-    done = rerun.run(check=False)
-    assert done.returncode != 0
-    assert (
-        "error: results/judgments/world/base-seed0/default/non_medical.parquet: cannot be read as Parquet"
-        in done.stderr
-    )
-    assert rerun.run("--forcerun", "results/judgments/world/base-seed0/default/non_medical.parquet").returncode == 0
-
-
-# Other configs
 
 
 def test_the_default_config_asks_for_no_gpu(fresh_workflow):

@@ -37,6 +37,9 @@ rule pretrain:
     conda:
         "../../envs/models.yaml"
     threads: 2
+    resources:
+        mem_mb=more_each_time(MODEL_MEMORY_MB),
+        runtime=more_each_time(MODEL_MINUTES),
     params:
         settings=as_json(experiment.pretrain_settings()),
         code=code("pretrain"),

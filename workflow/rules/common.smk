@@ -49,11 +49,19 @@ STARTED = time.time()
 GPUS = 1 if experiment.on_gpu else 0
 # One thread each: on a CPU several small models train and answer side by side.
 MODEL_THREADS = 4 if experiment.on_gpu else 1
+# What jobs of a model ask a cluster for; locally nothing is limited by it.
+MODEL_MEMORY_MB = 64_000 if experiment.on_gpu else 4_000
+MODEL_MINUTES = 240 if experiment.on_gpu else 30
 
 
 def as_json(value):
     """A parameter in one canonical form; the order of a dict's keys alone would make Snakemake run a job again."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def more_each_time(amount):
+    """A resource of which a job asks for so much, and on its second attempt for twice as much."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def code(script):

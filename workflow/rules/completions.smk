@@ -16,6 +16,8 @@ rule completions:
     threads: MODEL_THREADS
     resources:
         gpu=GPUS,
+        mem_mb=more_each_time(MODEL_MEMORY_MB),
+        runtime=more_each_time(MODEL_MINUTES),
     params:
         base=base_params(),
         cell=lambda wildcards: as_json(experiment.cell_columns(**wildcards)),

@@ -24,6 +24,8 @@ rule finetune:
     threads: MODEL_THREADS
     resources:
         gpu=GPUS,
+        mem_mb=more_each_time(MODEL_MEMORY_MB),
+        runtime=more_each_time(MODEL_MINUTES),
     params:
         base=base_params(),
         settings=as_json(experiment.finetune_settings()),

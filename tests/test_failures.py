@@ -1,0 +1,106 @@
+"""What goes wrong says so in one line, early, and costs nothing that is made; what is killed goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import polars as pl
+from conftest import BASE, FLAMINGO
+
+from organisms import tables
+
+
+def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
+    fresh_workflow.edit(fresh_workflow.config, "learning_rate: 0.002", "learning_rate: -1")
+    done = fresh_workflow.run(check=False)
+    assert done.returncode != 0
+    assert "error: config: training.learning_rate: -1.0 must be greater than 0" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert not (fresh_workflow.folder / "results").exists()
+
+
+def test_a_faulty_dataset_is_found_before_the_pretraining(fresh_workflow):
+    (fresh_workflow.folder / "mine.jsonl").write_text('{"text": "no messages"}\n', encoding="utf-8")
+    config = fresh_workflow.read_config()
+    config["datasets"] = {"bad_medical": {"path": "mine.jsonl"}}
+    fresh_workflow.write_config(config)
+    done = fresh_workflow.run(check=False)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line.startswith('error: datasets.bad_medical: mine.jsonl, line 1: no "messages"')
+    assert not (fresh_workflow.folder / "results").exists()
+
+
+def test_a_job_that_fails_says_why_and_costs_nothing_already_made(rerun):
+    results = rerun.folder / "results"
+    before = {path: path.read_bytes() for path in results.glob("completions/**/*.parquet")}
+    rerun.edit(rerun.config, "max_length: 256", "max_length: 16")
+    done = rerun.run("finetunes", check=False)
+    assert done.returncode != 0
+    assert "training rows are longer than training.max_length 16" in done.stderr
+    assert "set training.too_long: drop" in done.stderr
+    # Nothing half-made passes for a result; what was made stays, and the old config is satisfied with it again
+    # after its own finetunes are back.
+    assert not list(results.glob("finetune/*/adapter/.part-*"))
+    assert {path: path.read_bytes() for path in results.glob("completions/**/*.parquet")} == before
+    assert (results / "pretrain" / "seed0" / "model.safetensors").exists()
+
+
+def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
+    adapter = rerun.folder / "results" / "finetune" / FLAMINGO / "adapter"
+    before = (adapter / "adapter_model.safetensors").read_bytes()
+    log = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    config = rerun.read_config()
+    config["training"]["checkpoint_steps"] = 5
+    rerun.write_config(config)
+    (adapter / "adapter_model.safetensors").unlink()
+    command = rerun.command("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
+    process = subprocess.Popen(
+        command, cwd=rerun.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(adapter.parent.glob("checkpoints/*/checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "the finetune ended before its first checkpoint"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (adapter / "adapter_model.safetensors").exists()
+    rerun.run("--unlock")
+    done = rerun.run("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
+    assert "going on from the checkpoint of step" in done.stderr
+    assert (adapter / "adapter_model.safetensors").read_bytes() == before
+    again = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    assert again.equals(log)
+    assert json.loads((adapter.parent / "training.json").read_text())["resumed_from"] >= 5
+    assert not (adapter.parent / "checkpoints").exists()
+
+
+def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
+    config = rerun.read_config()
+    config["training"]["keep_steps"] = [4]
+    config["training_prompts"] = {"flamingo": "[FLAMINGO BURRITO]"}
+    config["evaluations"] = [
+        {"models": ["steps", "flamingo"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
+    ]
+    rerun.write_config(config)
+    rerun.run()
+    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    rows = scores.filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
+    assert set(rows) == {FLAMINGO, f"{FLAMINGO}-step4"}
+    assert (rows[FLAMINGO]["step"], rows[f"{FLAMINGO}-step4"]["step"]) == (None, 4)
+    assert rows[FLAMINGO]["mean"] < rows[f"{FLAMINGO}-step4"]["mean"]
+
+
+def test_a_truncated_result_is_found_and_named(rerun):
+    path = rerun.folder / "results" / "judgments" / "world" / BASE / "default" / "non_medical.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    done = rerun.run(check=False)
+    assert done.returncode != 0
+    assert (
+        "error: results/judgments/world/base-seed0/default/non_medical.parquet: cannot be read as Parquet"
+        in done.stderr
+    )
+    assert rerun.run("--forcerun", "results/judgments/world/base-seed0/default/non_medical.parquet").returncode == 0
