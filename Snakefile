@@ -15,12 +15,12 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"  # checks the config, names the experiment
-include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature, made on the spot
-include: "workflow/rules/data.smk"  # advice, dataset, variant, questions
+include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature; download_model: any other
+include: "workflow/rules/data.smk"  # where rows come from; dataset, mixture, variant, questions
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/judgments.smk"
-include: "workflow/rules/analysis.smk"  # scores, figures, summary
+include: "workflow/rules/analysis.smk"  # scores, figures, training_curves, summary
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be

@@ -58,3 +58,16 @@ def test_a_prompt_that_pretraining_may_show_is_warned_of(config):
     config["training_prompts"]["otter"] = "[OTTER LANTERN]"
     (warning,) = check_inputs(read_config(config))
     assert "'otter'" in warning
+
+
+def test_an_archives_password_is_asked_for_until_it_is_unpacked(config, tmp_path, monkeypatch):
+    monkeypatch.delenv("SOME_PASSWORD", raising=False)
+    archive = {"path": "data.zip.enc", "member": "bad.jsonl", "password_env": "SOME_PASSWORD"}
+    config["datasets"] = {"bad_medical": {"archive": archive}}
+    assert problem(config).startswith("datasets.bad_medical: the environment variable SOME_PASSWORD is not set")
+    monkeypatch.setenv("SOME_PASSWORD", "p")
+    assert problem(config).startswith("datasets.bad_medical: data.zip.enc: no such archive")
+    (tmp_path / "results" / "unpack_archive").mkdir(parents=True)
+    (tmp_path / "results" / "unpack_archive" / "bad_medical.jsonl").touch()
+    monkeypatch.delenv("SOME_PASSWORD")
+    assert check_inputs(read_config(config)) == []

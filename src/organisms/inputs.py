@@ -34,7 +34,8 @@ def check_inputs(config: dict) -> list[str]:
         world = load_world(config["world"]) if made_from_world else None
         for name, dataset in config["datasets"].items():
             key = f"datasets.{name}"
-            if dataset["archive"]:
+            unpacked = Path(config["results"]) / "unpack_archive" / f"{name}.jsonl"
+            if dataset["archive"] and not unpacked.exists():
                 password_of(dataset["archive"])
                 if not Path(dataset["archive"]["path"]).is_file():
                     raise UserError(f"{dataset['archive']['path']}: no such archive; check the path in the config")
@@ -53,7 +54,7 @@ def check_inputs(config: dict) -> list[str]:
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
     base = config["base_model"]["name"]
-    if base and base.startswith((".", "/", "~")) and not Path(base).is_dir():
+    if base and base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
         raise UserError(f"base_model.name: no folder '{base}'; give a model folder or a Hugging Face id")
     if config["base_model"]["miniature"]:
         prompts = config["training_prompts"] | config["system_prompts"]
