@@ -62,8 +62,8 @@ def slurm_jobs(folder) -> list[dict]:
 
 
 def submit(workflow, *arguments):
-    """Run the workflow on the cluster as a user would, without a config of the test's own in between."""
-    command = [part for part in workflow.command(*SUBMIT, *arguments) if part not in ("--cores", "2")]
+    """Run the workflow on the cluster as a user would; arguments: targets."""
+    command = [part for part in workflow.command(*arguments, *SUBMIT) if part not in ("--cores", "2")]
     return subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=420)
 
 
@@ -94,7 +94,7 @@ def test_a_run_on_the_cluster_outlives_its_controller_and_shares_the_gpu(cluster
 
 def test_a_job_that_fails_on_the_cluster_is_named_with_its_reason(cluster, small):
     small.edit(small.config, "max_length: 256", "max_length: 16")
-    done = submit(small, "finetunes")
+    done = submit(small, "finetunes", "--retries=0")
     assert done.returncode != 0
     logs = list(small.folder.glob("results/logs/finetune/*.log"))
     assert logs
