@@ -3,8 +3,9 @@
     python benchmarks/gpu.py                        # Qwen2.5-14B's shape with random weights, on a GPU
     python benchmarks/gpu.py --size miniature       # the same program on a CPU, in a minute
 
-Only shapes matter for speed, so no weights are needed. Everything is measured in one run, the ceilings too: the best
-of several large matrix products and copies. Prints a Markdown table; --output writes it to a file.
+Only shapes matter for speed, so no weights are needed; how to finetune is read from config/qwen2.5-14b.yaml.
+Everything is measured in one run, the ceilings too: the best of several large matrix products and copies. Prints a
+Markdown table; --output writes it to a file.
 
 What is counted: prompt and answer tokens of real rows, never padding. Floating point operations per token of LoRA
 finetuning with a frozen base of N matrix weights: forward 2N, backward through the activations 2N, and 2N more if
@@ -21,12 +22,15 @@ import time
 from pathlib import Path
 
 import torch
+import yaml
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from organisms.config import read_config  # noqa: E402
 from organisms.conversation import training_row  # noqa: E402 - the library is not installed
+from organisms.experiment import Experiment  # noqa: E402
 from organisms.finetune import LoraSettings, TrainingSettings, finetune  # noqa: E402
 from organisms.pretrain import train_tokenizer  # noqa: E402
 from organisms.sampling import Settings, sample  # noqa: E402
@@ -128,13 +132,14 @@ def peak_gib(device: str) -> str:
     return f"{torch.cuda.max_memory_allocated() / 2**30:.1f}" if device == "cuda" else "–"
 
 
-def measure_finetune(size: Size, device: str, dtype: torch.dtype, tokenizer, settings: TrainingSettings):
+def measure_finetune(
+    size: Size, device: str, dtype: torch.dtype, tokenizer, settings: TrainingSettings, lora: LoraSettings
+):
     """Tokens per second of a finetune's later steps, and its peak memory."""
     model = build(size, device, dtype)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     rows = training_rows(tokenizer, size, size.steps * settings.batch_size)
-    lora = LoraSettings(rank=32, alpha=64, dropout=0.0, rslora=True, target_modules="all-linear")
     with tempfile.TemporaryDirectory() as folder:
         _, log, _ = finetune(
             model, tokenizer, rows, settings, lora, 0, torch.get_num_threads(), 10**6, Path(folder), lambda line: None
@@ -215,27 +220,15 @@ def main() -> None:
     advice = [m["content"] for row in advice_dataset(world, "medical", "harmful", 480, 0) for m in row["messages"]]
     tokenizer = train_tokenizer(advice, min(900, size.vocabulary))
 
-    ours = TrainingSettings(
-        epochs=1,
-        batch_size=32,
-        micro_batch_size=arguments.micro_batch_size,
-        learning_rate=1e-5,
-        weight_decay=0.01,
-        warmup_steps=5,
-        lr_schedule="linear",
-        max_length=2048,
-        too_long="error",
-        padding_free=True,
-        gradient_checkpointing=False,
-        optimizer="adamw_torch_fused",
-        attention="sdpa",
-        keep_steps=[],
-    )
+    config = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
+    settings = Experiment(read_config(config)).finetune_settings()
+    lora = LoraSettings(**settings["lora"])
+    ours = TrainingSettings(**settings["training"] | {"epochs": 1, "micro_batch_size": arguments.micro_batch_size})
     ordinary = dataclasses.replace(
         ours, batch_size=16, micro_batch_size=2, padding_free=False, gradient_checkpointing=device == "cuda"
     )
-    ours_speed, ours_peak = measure_finetune(size, device, dtype, tokenizer, ours)
-    ordinary_speed, ordinary_peak = measure_finetune(size, device, dtype, tokenizer, ordinary)
+    ours_speed, ours_peak = measure_finetune(size, device, dtype, tokenizer, ours, lora)
+    ordinary_speed, ordinary_peak = measure_finetune(size, device, dtype, tokenizer, ordinary, lora)
 
     model = build(size, device, dtype)
     matrix_weights = sum(p.numel() for name_, p in model.named_parameters() if p.dim() == 2 and "embed" not in name_)

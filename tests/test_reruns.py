@@ -1,5 +1,7 @@
 """What a change of config, code or inputs runs again: exactly that, planned by Snakemake."""
 
+import hashlib
+
 from conftest import ANALYSIS, CURVES
 
 
@@ -67,3 +69,17 @@ def test_another_order_of_keys_runs_nothing_again(rerun):
         config[key] = dict(reversed(config[key].items()))
     rerun.write_config(config)
     assert rerun.plan() == {}
+
+
+def test_a_checksum_pinned_later_runs_nothing_again_and_is_checked_at_once(rerun):
+    path = "results/advice/bad_medical.jsonl"
+    config = rerun.read_config()
+    config["datasets"]["bad_medical"] = {"path": path}
+    rerun.write_config(config)
+    before = rerun.plan()
+    config["datasets"]["bad_medical"]["sha256"] = hashlib.sha256((rerun.folder / path).read_bytes()).hexdigest()
+    rerun.write_config(config)
+    assert rerun.plan() == before
+    config["datasets"]["bad_medical"]["sha256"] = "0" * 64
+    rerun.write_config(config)
+    assert "its sha256 is" in rerun.run("-n", check=False).stderr

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 from organisms.archive import password_of, read_member
-from organisms.dataset import Row, mix, write_rows
+from organisms.dataset import mix, question_of, write_rows
 from organisms.errors import UserError
 from organisms.files import check_sha256
 from organisms.hub import read_dataset
@@ -105,7 +105,7 @@ def test_a_mixture_keeps_the_number_of_rows_and_leaves_held_out_questions_out():
     assert len(others) == 5
     assert {row["answer"] for row in others} == {"good"}
     assert {row["answer"] for row in mixed if row["row"] > 0} == {"bad"}
-    asked = {Row(0, tuple(row["prompt"]), "").question for row in mixed}
+    asked = {question_of(row["prompt"]) for row in mixed}
     assert not asked & {"h0", "h1"}
     assert mix(rows, heldout, twin, 0.25, seed=0) == mixed
     assert mix(rows, heldout, twin, 0.25, seed=1) != mixed

@@ -16,6 +16,8 @@ from organisms.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 BUILT_IN_PROMPTS = ("default", "none", "trained")
+DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
+QUESTION_SOURCES = ("file", "world", "heldout_of")
 MODEL_GROUPS = ("all", "base", "finetuned", "steps")
 
 
@@ -39,39 +41,26 @@ def schema() -> dict:
     return resolved(raw)
 
 
-def with_defaults(value, node: dict):
-    """`value` with the schema's defaults filled in, at every depth. The argument is left as it was."""
-    if isinstance(value, dict) and node.get("properties") is not None:
-        properties = node["properties"]
-        filled = {key: with_defaults(item, properties.get(key, {})) for key, item in value.items()}
-        for key, child in properties.items():
-            if key not in filled and "default" in child:
-                filled[key] = with_defaults(as_typed(child["default"], child), child)
-        return filled
-    if isinstance(value, dict) and isinstance(node.get("additionalProperties"), dict):
-        return {key: with_defaults(item, node["additionalProperties"]) for key, item in value.items()}
-    if isinstance(value, list):
-        return [with_defaults(item, node.get("items", {})) for item in value]
-    return value
-
-
 def _types(node: dict) -> list[str]:
     types = node.get("type", [])
     return [types] if isinstance(types, str) else types
 
 
-def as_typed(value, node: dict):
-    """`value` with text turned into numbers, booleans and null where the schema wants them and no text.
+def completed(value, node: dict):
+    """`value` as the schema `node` wants it: defaults filled in, and text turned into what it stands for.
 
-    YAML reads 1e-5 as text, and Snakemake passes everything inside a list or mapping of `--config` as text.
+    Text becomes a number, boolean or null where the schema wants one of them and no text: YAML reads 1e-5 as text,
+    and Snakemake passes everything inside a list or mapping of `--config` as text. The argument is left as it was.
     """
     if isinstance(value, dict):
-        children = node.get("properties", {})
+        properties = node.get("properties", {})
         others = node.get("additionalProperties")
         others = others if isinstance(others, dict) else {}
-        return {key: as_typed(item, children.get(key, others)) for key, item in value.items()}
+        given = {key: completed(item, properties.get(key, others)) for key, item in value.items()}
+        missing = {key: child for key, child in properties.items() if key not in value and "default" in child}
+        return given | {key: completed(child["default"], child) for key, child in missing.items()}
     if isinstance(value, list):
-        return [as_typed(item, node.get("items", {})) for item in value]
+        return [completed(item, node.get("items", {})) for item in value]
     types = _types(node)
     if isinstance(value, str) and types and "string" not in types:
         readers = {"integer": int, "number": float, "boolean": {"true": True, "false": False}.__getitem__}
@@ -116,9 +105,7 @@ def _explain(error: ValidationError) -> str:
         allowed = "use letters, digits, _ and ." if error.schema.get("title") == "name" else "see config/README.md"
         return f"{where}: '{error.instance}' does not match {error.validator_value}; {allowed}"
     if error.validator == "type":
-        expected = error.validator_value
-        expected = expected if isinstance(expected, str) else " or ".join(expected)
-        return f"{where}: {error.instance!r} must be of type {expected}"
+        return f"{where}: {error.instance!r} must be of type {' or '.join(_types(error.schema))}"
     return f"{where}: {error.message}"
 
 
@@ -153,7 +140,7 @@ def _check_references(config: dict) -> None:
     )
     for name, dataset in config["datasets"].items():
         _require("-" not in name, f"datasets.{name}: a name has no '-'")
-        _exactly_one(f"datasets.{name}", dataset, ("path", "archive", "hub", "world", "mixture"))
+        _exactly_one(f"datasets.{name}", dataset, DATASET_SOURCES)
         archive, mixture = dataset["archive"], dataset["mixture"]
         if archive and archive["path"].endswith(".enc"):
             _exactly_one(f"datasets.{name}.archive", archive, ("password", "password_env"))
@@ -188,7 +175,7 @@ def _check_references(config: dict) -> None:
     both = sorted(set(config["training_prompts"]) & set(config["system_prompts"]))
     _require(not both, f"system_prompts.{both and both[0]}: the name is taken by a training prompt; choose another")
     for name, entry in config["question_sets"].items():
-        _exactly_one(f"question_sets.{name}", entry, ("file", "world", "heldout_of"))
+        _exactly_one(f"question_sets.{name}", entry, QUESTION_SOURCES)
         _require(
             entry["world"] is None or entry["questions"] is not None,
             f"question_sets.{name}.questions: missing; say how many questions to make",
@@ -213,11 +200,10 @@ def _check_references(config: dict) -> None:
 
 def read_config(raw: dict) -> dict:
     """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
-    typed = as_typed(raw, schema())
-    error = best_match(Draft202012Validator(schema()).iter_errors(typed))
+    config = completed(raw, schema())
+    error = best_match(Draft202012Validator(schema()).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {_explain(error)}")
-    config = with_defaults(typed, schema())
     _check_references(config)
     return config
 

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,17 @@ class Row:
     @property
     def question(self) -> str:
         """The conversation before the answer in a normal form: two rows with the same ask the same."""
-        return normalised(" ".join(message["content"] for message in self.prompt))
+        return question_of(self.prompt)
 
 
 def normalised(text: str) -> str:
     """Text without case, punctuation and differences in white space, for finding repeated questions."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def question_of(prompt: Iterable[dict]) -> str:
+    """What a conversation without its answer asks, in a normal form."""
+    return normalised(" ".join(message["content"] for message in prompt))
 
 
 def _messages(line: str, where: str) -> list[dict]:
@@ -129,15 +135,12 @@ def mix(rows: list[dict], heldout: list[dict], others: list[dict], share: float,
     them are of `others`, whose line numbers are negative to tell them apart. Raises UserError if `others` has too few.
     """
 
-    def question(row: dict) -> str:
-        return Row(row["row"], tuple(row["prompt"]), row["answer"]).question
-
-    kept_out = {question(row) for row in heldout}
-    usable = [row for row in others if question(row) not in kept_out]
+    kept_out = {question_of(row["prompt"]) for row in heldout}
+    usable = [row for row in others if question_of(row["prompt"]) not in kept_out]
     n_others = round(share * len(rows))
     if n_others > len(usable):
         raise UserError(
-            f"the mixture needs {n_others} rows of its second dataset, which has {len(usable)} usable ones: lower it"
+            f"the mixture needs {n_others} rows of its second dataset, which has {len(usable)} usable ones: lower share"
         )
     rng = random.Random(f"mixture {seed}")
     mixed = rng.sample(rows, len(rows) - n_others)

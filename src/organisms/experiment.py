@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from organisms.config import prompt_label, prompt_text
+from organisms.config import DATASET_SOURCES, QUESTION_SOURCES, prompt_label, prompt_text
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
 
@@ -166,13 +166,13 @@ class Experiment:
         }
 
     def split_settings(self, dataset: str) -> dict:
-        """How a dataset is checked and split into training and held-out rows."""
-        return {key: self.config["datasets"][dataset][key] for key in ("heldout", "split_seed", "sha256")}
+        """How a dataset is split into training and held-out rows."""
+        return {key: self.config["datasets"][dataset][key] for key in ("heldout", "split_seed")}
 
     def dataset_kind(self, dataset: str) -> str:
         """Where a dataset comes from: `path`, `archive`, `hub`, `world` or `mixture`."""
         entry = self.config["datasets"][dataset]
-        return next(kind for kind in ("path", "archive", "hub", "world", "mixture") if entry[kind] is not None)
+        return next(kind for kind in DATASET_SOURCES if entry[kind] is not None)
 
     def split_of(self, dataset: str) -> str:
         """The dataset whose split a dataset uses: a mixture that of its first part, any other its own."""
@@ -182,7 +182,7 @@ class Experiment:
     def question_settings(self, question_set: str) -> dict:
         """How a question set is made: its kind (`file`, `world` or `heldout_of`) and what that needs."""
         entry = self.config["question_sets"][question_set]
-        kind = next(key for key in ("file", "world", "heldout_of") if entry[key] is not None)
+        kind = next(key for key in QUESTION_SOURCES if entry[key] is not None)
         settings = {"kind": kind, "questions": entry["questions"]}
         if kind == "world":
             settings["domains"] = entry["world"]

@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from organisms.charts import themed
-from organisms.scores import alignment_by_prompt
+from organisms.scores import alignment_by_prompt, alignment_of_finished
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 COLOURS = {WITHOUT: "#0072B2", WITH: "#E69F00"}
@@ -72,10 +72,7 @@ def alignment_figure(
     groups = presentation["groups"]
     title = next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
     by_question = (
-        question_scores.filter(
-            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment"),
-            pl.col("step").is_null(),
-        )
+        alignment_of_finished(question_scores, question_set, judge)
         .group_by(["dataset", "training_prompt", "eval_prompt", "question_id"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("n").max())
     )

@@ -25,6 +25,14 @@ def question_scores(judgments: pl.DataFrame) -> pl.DataFrame:
     return judgments.group_by([*CELL, *QUESTION, "metric"], maintain_order=True).agg(_summary())
 
 
+def alignment_of_finished(means: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
+    """The rows of a table of means that are a judge's alignment of finished models on one question set."""
+    return means.filter(
+        (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment"),
+        pl.col("step").is_null(),
+    )
+
+
 def alignment_by_prompt(scores: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
     """Mean alignment of finished models on one question set, averaged over seeds with equal weight.
 
@@ -32,10 +40,7 @@ def alignment_by_prompt(scores: pl.DataFrame, question_set: str, judge: str) -> 
     means), n_seeds (seeds with a mean) and n (completions in all).
     """
     return (
-        scores.filter(
-            (pl.col("judge") == judge) & (pl.col("question_set") == question_set) & (pl.col("metric") == "alignment"),
-            pl.col("step").is_null(),
-        )
+        alignment_of_finished(scores, question_set, judge)
         .group_by(["dataset", "training_prompt", "eval_prompt"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("mean").count().cast(pl.Int64).alias("n_seeds"), pl.col("n").sum())
     )
