@@ -23,6 +23,19 @@ include: "workflow/rules/judgments.smk"
 include: "workflow/rules/analysis.smk"  # scores, figures, training_curves, summary
 
 
+# With a cluster profile these run where Snakemake does: they take a second each, or need the internet.
+localrules:
+    download_model,
+    unpack_archive,
+    download_dataset,
+    advice,
+    dataset,
+    mixture,
+    variant,
+    questions,
+    summary,
+
+
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be
 # made again, and the old figures would then pass for results of the new config.
 rule all:

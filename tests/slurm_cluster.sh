@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A SLURM cluster of one node with one pretended GPU, on loopback, for tests. Needs root and Debian's slurm-wlm and munge.
 #   tests/slurm_cluster.sh up FOLDER     starts munged, slurmctld and slurmd; their state and logs go into FOLDER
-#   tests/slurm_cluster.sh controller FOLDER    kills slurmctld and starts it again, jobs and all
+#   tests/slurm_cluster.sh controller FOLDER    ends slurmctld and starts it again, jobs and all
 #   tests/slurm_cluster.sh down FOLDER   stops them
 # The configuration must lie in /etc/slurm, since SLURM_CONF does not reach the job step of a submitted job. An existing
 # /etc/slurm/slurm.conf that is not of this script is left alone.
@@ -74,8 +74,10 @@ EOF
   exit 1
   ;;
 controller)
-  kill -9 "$(cat "$folder/slurmctld.pid")"
-  sleep 1
+  # Not kill -9: SLURM writes its state down up to five seconds late, and forgets a job submitted just before.
+  pid=$(cat "$folder/slurmctld.pid")
+  kill -TERM "$pid"
+  while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
   start_controller
   ;;
 down)
