@@ -1,0 +1,165 @@
+"""Asking the Message Batches API: half the price, an answer within a day.
+
+A batch is not idempotent and outlives the process that sent it. So the intent is written down before a batch is sent
+and its id right after, and a batch that is found open in the ledger is fetched, never sent again.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import anthropic
+from anthropic import Anthropic
+
+from organisms.errors import UserError
+from organisms.job_log import Report
+from organisms.judging.ledger import Ledger, Response
+from organisms.judging.live import Connection, as_response, fatal
+from organisms.judging.prices import Budget
+
+# Below the API's limits of 100,000 requests and 256 MB, so that a batch being built takes little memory.
+MOST_REQUESTS, MOST_BYTES = 10_000, 64_000_000
+_WRITE_EVERY = 1000
+# How much earlier than our clock says the server may have made a batch of ours, in seconds.
+_CLOCKS_DIFFER = 600
+
+
+def in_batches(calls: Iterable[tuple[str, dict, int]]) -> Iterator[list[tuple[str, dict, int]]]:
+    """Calls in lists that fit into a batch each."""
+    batch: list[tuple[str, dict, int]] = []
+    size = 0
+    for call in calls:
+        if batch and (len(batch) >= MOST_REQUESTS or size + call[2] > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(call)
+        size += call[2]
+    if batch:
+        yield batch
+
+
+class Batches:
+    """Batches of one judge. `rejected` holds what the server refused as malformed."""
+
+    def __init__(
+        self, connection: Connection, ledger: Ledger, budget: Budget, report: Report, poll_seconds: float = 30.0
+    ):
+        self._client = Anthropic(**connection.options())
+        self._ledger, self._budget, self._report, self._poll_seconds = ledger, budget, report, poll_seconds
+        self.rejected: dict[str, str] = {}
+
+    def run(self, calls: Iterable[tuple[str, dict, int]]) -> None:
+        """Send the calls and wait for their answers; calls that expired or failed at the server stay unanswered.
+
+        Raises UserError if the server refuses or if the budget could be passed, after everything sent is fetched.
+        """
+        stop, reserved = None, 0.0
+        for batch in in_batches(calls):
+            within = []
+            for call in batch:
+                bound = self._budget.bound(call[2], "batch")
+                if not self._budget.reserve(bound):
+                    stop = self._budget.exhausted
+                    break
+                within.append(call)
+                reserved += bound
+            if within:
+                self._send(within)
+            if stop:
+                break
+        self.fetch_open()
+        self._budget.settle(reserved)
+        if stop:
+            raise stop
+
+    def _send(self, batch: list[tuple[str, dict, int]]) -> None:
+        name = self._ledger.intend_batch([(key, size) for key, _, size in batch])
+        requests = [{"custom_id": key, "params": params} for key, params, _ in batch]
+        try:
+            # A repeated request would make a second batch: no retries here.
+            sent = self._client.with_options(max_retries=0).messages.batches.create(requests=requests)
+        except anthropic.APIStatusError as error:
+            if error.status_code < 500 and error.status_code != 429:
+                self._ledger.batch_done(name, "abandoned")
+                raise fatal(error) from error
+            self._report(f"the server did not take a batch of {len(batch)} ({error.status_code}); looking for it")
+            return
+        except anthropic.APIConnectionError:
+            self._report(f"the connection broke while a batch of {len(batch)} was sent; looking for it")
+            return
+        self._ledger.batch_sent(name, sent.id)
+        self._report(f"sent batch {sent.id} of {len(batch)} requests")
+
+    def fetch_open(self) -> None:
+        """Wait for every batch that the ledger has open, whichever process sent it, and write its answers down."""
+        for name, batch_id, intended_at, requests in self._ledger.open_batches():
+            try:
+                for candidate in [batch_id] if batch_id else self._candidates(intended_at, requests):
+                    self._wait(candidate)
+                    if self._fetch(name, candidate):
+                        break
+                else:
+                    self._report("a batch that was about to be sent never reached the server")
+                    self._ledger.batch_done(name, "abandoned")
+            except anthropic.NotFoundError as error:
+                # Results are kept for 29 days.
+                self._report(f"batch {batch_id} is gone from the server ({error.status_code})")
+                self._ledger.batch_done(name, "abandoned")
+            except anthropic.APIStatusError as error:
+                raise fatal(error) from error
+            except anthropic.APIConnectionError as error:
+                raise UserError(
+                    f"the judge's server cannot be reached ({error}); a batch goes on there, run again to fetch it"
+                ) from error
+
+    def _candidates(self, intended_at: float, requests: int) -> Iterator[str]:
+        """Ids of batches that may be the one that was intended and whose id was never read, newest first."""
+        for batch in self._client.messages.batches.list(limit=100):
+            if batch.created_at.timestamp() < intended_at - _CLOCKS_DIFFER:
+                return
+            if sum(batch.request_counts.to_dict().values()) == requests and not self._ledger.knows_batch(batch.id):
+                yield batch.id
+
+    def _wait(self, batch_id: str) -> None:
+        begin = last = time.monotonic()
+        while (batch := self._client.messages.batches.retrieve(batch_id)).processing_status != "ended":
+            if time.monotonic() - last > 600:
+                last = time.monotonic()
+                self._report(f"batch {batch_id}: waiting for {(last - begin) / 60:.0f} min, until {_hour(batch.expires_at)}")
+            time.sleep(self._poll_seconds)
+
+    def _fetch(self, name: int, batch_id: str) -> bool:
+        """Write a batch's answers down; False if it is none of ours.
+
+        Each answer leaves the batch's list of keys in the same transaction, so a break loses and doubles none.
+        """
+        sizes = self._ledger.batch_keys(name)
+        unanswered: dict[str, int] = {}
+        read: list[Response] = []
+        answered = 0
+        for line in self._client.messages.batches.results(batch_id):
+            if line.custom_id not in sizes:
+                if not (answered or unanswered or self._ledger.is_sent(name)):
+                    return False
+                continue
+            result = line.result
+            if result.type == "succeeded":
+                read.append(as_response(line.custom_id, "batch", result.message, sizes[line.custom_id]))
+                answered += 1
+                self._budget.settle(0.0, result.message.usage.input_tokens, result.message.usage.output_tokens, "batch")
+            else:
+                unanswered[result.type] = unanswered.get(result.type, 0) + 1
+                if result.type == "errored" and result.error.error.type == "invalid_request_error":
+                    self.rejected[line.custom_id] = result.error.error.message
+            if len(read) >= _WRITE_EVERY:
+                self._ledger.add(read, batch=name)
+                read = []
+        self._ledger.add(read, batch=name)
+        self._ledger.batch_done(name, "fetched")
+        said = "".join(f", {n} {kind}" for kind, n in sorted(unanswered.items()))
+        self._report(f"fetched batch {batch_id}: {answered} answers{said}")
+        return True
+
+
+def _hour(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")

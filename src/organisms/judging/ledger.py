@@ -1,0 +1,156 @@
+"""Every answer that a judge ever gave, on disk at once.
+
+An SQLite file outside Snakemake's outputs: Snakemake removes the outputs of a job that failed, and what was bought must
+outlive that. A committed row outlives kill -9. One process at a time has the file.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from organisms.errors import UserError
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS responses (
+    key TEXT, attempt INTEGER, tier TEXT, model TEXT, text TEXT, stop_reason TEXT, input_tokens INTEGER,
+    output_tokens INTEGER, prompt_bytes INTEGER, request_id TEXT, received_at REAL, PRIMARY KEY (key, attempt)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (
+    name INTEGER PRIMARY KEY, batch_id TEXT UNIQUE, intended_at REAL, state TEXT, requests INTEGER
+);
+CREATE TABLE IF NOT EXISTS batch_keys (name INTEGER, key TEXT, prompt_bytes INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer as the server gave it. tier: `live`, `batch` or `local`. prompt_bytes: of the request's text."""
+
+    key: str
+    tier: str
+    model: str
+    text: str
+    stop_reason: str | None
+    input_tokens: int
+    output_tokens: int
+    prompt_bytes: int
+    request_id: str | None = None
+
+
+class Ledger:
+    """The answers in one file; use `open_ledger`."""
+
+    def __init__(self, connection: sqlite3.Connection):
+        self._db = connection
+
+    def add(self, responses: Iterable[Response], batch: int | None = None) -> None:
+        """Write answers down, each as the next attempt at its request; on disk when this returns.
+
+        batch: the name of the batch that they came in; their keys leave its list in the same transaction.
+        """
+        now = time.time()
+        responses = list(responses)
+        rows = [(r.key, r.key, *tuple(vars(r).values())[1:], now) for r in responses]
+        with self._db:
+            self._db.executemany(
+                "INSERT INTO responses SELECT ?, (SELECT count(*) FROM responses WHERE key = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?",
+                rows,
+            )
+            if batch is not None:
+                keys = [(batch, r.key) for r in responses]
+                self._db.executemany("DELETE FROM batch_keys WHERE name = ? AND key = ?", keys)
+
+    def attempts(self, key: str) -> list[tuple[str, str | None, str]]:
+        """The answers to a request, first to last: text, stop reason, id of the model that answered."""
+        return self._db.execute(
+            "SELECT text, stop_reason, model FROM responses WHERE key = ? ORDER BY attempt", (key,)
+        ).fetchall()
+
+    def usage(self) -> Iterator[tuple[str, str, str, int, int]]:
+        """Key, tier, model, input tokens and output tokens of every answer."""
+        yield from self._db.execute("SELECT key, tier, model, input_tokens, output_tokens FROM responses")
+
+    def tokens(self) -> dict[str, tuple[int, int]]:
+        """Input and output tokens in all, by tier."""
+        rows = self._db.execute("SELECT tier, sum(input_tokens), sum(output_tokens) FROM responses GROUP BY tier")
+        return {tier: (given, taken) for tier, given, taken in rows}
+
+    def tokens_per_byte(self) -> tuple[float, float] | None:
+        """Mean and largest number of input tokens per byte of prompt so far; None before 20 answers."""
+        n, mean, most = self._db.execute(
+            "SELECT count(*), 1.0 * sum(input_tokens) / sum(prompt_bytes), max(1.0 * input_tokens / prompt_bytes) "
+            "FROM responses WHERE prompt_bytes > 0 AND input_tokens > 0"
+        ).fetchone()
+        return (mean, most) if n >= 20 else None
+
+    def mean_output_tokens(self) -> float | None:
+        return self._db.execute("SELECT avg(output_tokens) FROM responses").fetchone()[0]
+
+    def intend_batch(self, keys: list[tuple[str, int]]) -> int:
+        """Write down that a batch is about to be sent; keys: (key, bytes of its prompt). Gives its name here."""
+        with self._db:
+            cursor = self._db.execute(
+                "INSERT INTO batches (intended_at, state, requests) VALUES (?, 'intended', ?)", (time.time(), len(keys))
+            )
+            self._db.executemany("INSERT INTO batch_keys VALUES (?, ?, ?)", [(cursor.lastrowid, *key) for key in keys])
+        return cursor.lastrowid
+
+    def batch_sent(self, name: int, batch_id: str) -> None:
+        """Write down the id that the server gave to a batch."""
+        with self._db:
+            self._db.execute("UPDATE batches SET batch_id = ?, state = 'sent' WHERE name = ?", (batch_id, name))
+
+    def batch_done(self, name: int, state: str) -> None:
+        """state: `fetched`, or `abandoned` if the server does not know it."""
+        with self._db:
+            self._db.execute("UPDATE batches SET state = ? WHERE name = ?", (state, name))
+            self._db.execute("DELETE FROM batch_keys WHERE name = ?", (name,))
+
+    def open_batches(self) -> list[tuple[int, str | None, float, int]]:
+        """Name, id (None if only intended), time of intent and size of the batches that are not done."""
+        return self._db.execute(
+            "SELECT name, batch_id, intended_at, requests FROM batches WHERE state IN ('intended', 'sent')"
+        ).fetchall()
+
+    def is_sent(self, name: int) -> bool:
+        """Whether the id that the server gave to a batch is known."""
+        return self._db.execute("SELECT state FROM batches WHERE name = ?", (name,)).fetchone()[0] == "sent"
+
+    def knows_batch(self, batch_id: str) -> bool:
+        return bool(self._db.execute("SELECT 1 FROM batches WHERE batch_id = ?", (batch_id,)).fetchone())
+
+    def batch_keys(self, name: int) -> dict[str, int]:
+        """The keys of a batch that is not done, with the bytes of their prompts."""
+        return dict(self._db.execute("SELECT key, prompt_bytes FROM batch_keys WHERE name = ?", (name,)))
+
+
+@contextmanager
+def open_ledger(path: str | Path) -> Iterator[Ledger]:
+    """The ledger at `path`, made if it is not there. Raises UserError if another process has it or it is no ledger."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=5)
+    try:
+        # Exclusive, before anything is read: then write-ahead logging needs no shared memory, which network file
+        # systems do not have. NORMAL: a commit costs no fsync; it outlives the process, not a power cut.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_TABLES)
+        # Takes the lock now, so that two runs cannot both find the same request missing and both pay for it.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        reason = "another run is judging with it; wait until it is done" if "locked" in str(error) else str(error)
+        raise UserError(f"{path}: {reason}") from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise UserError(f"{path}: not a ledger of judge answers ({error}); move it away and run again") from error
+    try:
+        yield Ledger(connection)
+    finally:
+        connection.close()

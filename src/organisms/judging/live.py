@@ -1,0 +1,223 @@
+"""Asking the Messages API call by call, many at once, at the pace that the server allows."""
+
+import asyncio
+import itertools
+import json
+import math
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import anthropic
+from anthropic import AsyncAnthropic
+
+from organisms.errors import UserError
+from organisms.job_log import Report
+from organisms.judging.ledger import Ledger, Response
+from organisms.judging.prices import Budget
+
+# The SDK's longest pause between two tries, in seconds.
+_LONGEST_BACKOFF = 8.0
+_FATAL = (
+    anthropic.AuthenticationError,
+    anthropic.PermissionDeniedError,
+    anthropic.NotFoundError,
+    anthropic.PaymentRequiredError,
+)
+# So many requests refused as malformed in a row are no accident of one text.
+MOST_REJECTED_IN_A_ROW = 10
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the server is reached; the key comes from the environment and is in no repr."""
+
+    api_key: str
+    base_url: str | None
+    api_version: str | None
+    concurrency: int
+    timeout_seconds: float
+    patience_minutes: float
+
+    def __repr__(self) -> str:
+        return f"Connection({self.base_url or 'the default server'})"
+
+    def options(self) -> dict:
+        """Arguments of the SDK's clients."""
+        return {
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+            "default_headers": {"anthropic-version": self.api_version} if self.api_version else None,
+            "max_retries": math.ceil(60 * self.patience_minutes / _LONGEST_BACKOFF),
+            "timeout": self.timeout_seconds,
+        }
+
+
+
+def fatal(error: anthropic.APIStatusError) -> UserError:
+    """What the user should do about an answer that no repetition mends."""
+    message = " ".join(str(error.message).split())[:300]
+    mend = "check the model's id" if error.status_code == 404 else "check the API key and the account"
+    return UserError(f"the judge's server refuses ({error.status_code}): {message}; {mend}. What was bought is kept")
+
+
+class Pace:
+    """How many calls may be under way: at most `most`, fewer after the server says that it is too much.
+
+    Halved at most once a second when it is refused, raised by one again for every `limit` answers. While the server's
+    own limit is used up, or it says how long to wait, no call starts.
+    """
+
+    def __init__(self, most: int):
+        self._most, self.limit, self._under_way, self._resume_at, self._halved_at = most, float(most), 0, 0.0, 0.0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def slot(self):
+        async with self._changed:
+            while self._under_way >= max(1, int(self.limit)):
+                await self._changed.wait()
+            self._under_way += 1
+        try:
+            while (pause := self._resume_at - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            yield
+        finally:
+            async with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def note(self, status: int, headers) -> None:
+        """Take in an answer's status and headers."""
+        now = time.monotonic()
+        if status in (429, 529):
+            if now - self._halved_at > 1:
+                self.limit, self._halved_at = max(1.0, self.limit / 2), now
+            with suppress(KeyError, ValueError):
+                self._resume_at = max(self._resume_at, now + float(headers["retry-after"]))
+        elif status < 400:
+            self.limit = min(float(self._most), self.limit + 1 / self.limit)
+        for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
+            if headers.get(f"anthropic-ratelimit-{kind}-remaining") == "0":
+                with suppress(KeyError, ValueError):
+                    reset = datetime.fromisoformat(headers[f"anthropic-ratelimit-{kind}-reset"])
+                    # No clock of a server may hold a run for long.
+                    self._resume_at = max(self._resume_at, now + min(60.0, reset.timestamp() - time.time()))
+
+
+def _attempts_at(pace: Pace, timeout_seconds: float):
+    """Middleware of the SDK, run for every HTTP attempt inside its retries."""
+
+    async def attempt(request, call_next):
+        async with pace.slot():
+            try:
+                # The client's own timeout is per read; a response that trickles for ever needs one for the whole.
+                async with asyncio.timeout(timeout_seconds):
+                    response = await call_next(request)
+            except TimeoutError as error:
+                raise anthropic.RetryableError(f"no whole answer within {timeout_seconds:g} s") from error
+        pace.note(response.http_response.status_code, response.http_response.headers)
+        if response.http_response.is_success:
+            try:
+                json.loads(response.http_response.content)
+            except ValueError as error:
+                raise anthropic.RetryableError("the answer is no JSON") from error
+        return response
+
+    return attempt
+
+
+def as_response(key: str, tier: str, message: anthropic.types.Message, prompt_bytes: int) -> Response:
+    """A message of the API as the ledger keeps it."""
+    text = "".join(block.text for block in message.content or [] if block.type == "text")
+    usage = message.usage
+    # Cached tokens are counted apart by the API; prompts here are too short to be cached, a server of one's own may.
+    given = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+    return Response(key, tier, message.model, text, message.stop_reason, given, usage.output_tokens, prompt_bytes, message.id)
+
+
+class LiveRound:
+    """One round of calls, each made once. After it, `rejected` holds what the server refused as malformed."""
+
+    def __init__(self, connection: Connection, ledger: Ledger, budget: Budget, report: Report):
+        self._connection, self._ledger, self._budget, self._report = connection, ledger, budget, report
+        self.rejected: dict[str, str] = {}
+        self._rejected_in_a_row = 0
+        self._stop: Exception | None = None
+        self._done = 0
+
+    def run(self, calls: Iterable[tuple[str, dict, int]], total: int) -> None:
+        """Make the calls: (key, params, bytes of the prompt) each.
+
+        When one fails for good, or the budget is used up, or the process is asked to end, no further call is made,
+        those under way are waited for and written down, and then UserError is raised.
+        """
+        asyncio.run(self._run(iter(calls), total))
+
+    async def _run(self, calls: Iterator[tuple[str, dict, int]], total: int) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError, NotImplementedError, RuntimeError):
+                loop.add_signal_handler(number, self._end, UserError("asked to end; what was bought is kept"))
+        pace = Pace(self._connection.concurrency)
+        middleware = [_attempts_at(pace, self._connection.timeout_seconds)]
+        async with AsyncAnthropic(**self._connection.options(), middleware=middleware) as client:
+            progress = asyncio.create_task(self._progress(pace, total))
+            # The first call alone: a wrong key is refused once, not as often as there are workers.
+            await self._work(client, itertools.islice(calls, 1))
+            await asyncio.gather(*(self._work(client, calls) for _ in range(min(self._connection.concurrency, total))))
+            progress.cancel()
+        if self._stop:
+            raise self._stop
+
+    async def _progress(self, pace: Pace, total: int) -> None:
+        while True:
+            await asyncio.sleep(10)
+            self._report(f"{self._done}/{total} answers, {int(pace.limit)} calls at once, {self._budget.spent:.2f} dollars")
+
+    def _end(self, error: Exception) -> None:
+        self._stop = self._stop or error
+
+    async def _work(self, client: AsyncAnthropic, calls: Iterator[tuple[str, dict, int]]) -> None:
+        while not self._stop:
+            call = next(calls, None)
+            if call is None:
+                return
+            try:
+                await self._call(client, *call)
+            except Exception as error:
+                self._end(error)
+
+    async def _call(self, client: AsyncAnthropic, key: str, params: dict, prompt_bytes: int) -> None:
+        bound = self._budget.bound(prompt_bytes, "live")
+        if not self._budget.reserve(bound):
+            raise self._budget.exhausted
+        used = (0, 0)
+        # The SDK has no parameter for it any more; see docs/judging.md.
+        extra = {"temperature": params.pop("temperature")} if "temperature" in params else None
+        try:
+            message = await client.messages.create(**params, extra_body=extra)
+            used = (message.usage.input_tokens, message.usage.output_tokens)
+            self._ledger.add([as_response(key, "live", message, prompt_bytes)])
+            self._rejected_in_a_row = 0
+            self._done += 1
+        except _FATAL as error:
+            raise fatal(error) from error
+        except (anthropic.BadRequestError, anthropic.ContentTooLargeError, anthropic.UnprocessableEntityError) as error:
+            self.rejected[key] = error.message
+            self._rejected_in_a_row += 1
+            if self._rejected_in_a_row >= MOST_REJECTED_IN_A_ROW:
+                raise fatal(error) from error
+        except anthropic.AnthropicError as error:
+            if isinstance(error, anthropic.APIStatusError | anthropic.APIConnectionError | anthropic.RetryableError):
+                raise UserError(
+                    f"the judge's server has not answered a call within patience_minutes "
+                    f"{self._connection.patience_minutes:g} ({type(error).__name__}: {str(error)[:200]}); what was "
+                    "bought is kept, run again to go on"
+                ) from error
+            raise
+        finally:
+            self._budget.settle(bound, *used)
