@@ -20,7 +20,9 @@ include: "workflow/rules/data.smk"  # where rows come from; dataset, mixture, va
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/judgments.smk"
+include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
 include: "workflow/rules/analysis.smk"  # scores, figures, training_curves, summary
+include: "workflow/rules/export.smk"
 
 
 # With a cluster profile these run where Snakemake does: they take a second each, or need the internet.
@@ -33,6 +35,16 @@ localrules:
     mixture,
     variant,
     questions,
+    external_completions,
+    download_judge,
+    judgments,
+    recorded_judgments,
+    verdicts,
+    estimate,
+    cost,
+    gold,
+    attacks,
+    label_sheet,
     summary,
 
 
@@ -59,6 +71,10 @@ rule sampled:
     """Every completion, and no judgment."""
     input:
         all_completions(),
+
+
+onstart:
+    require_keys()
 
 
 onsuccess:

@@ -141,7 +141,9 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, status: int, content: dict | bytes, headers: dict | None = None) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        for name, value in ({"content-type": "application/json", "content-length": len(data)} | (headers or {})).items():
+        for name, value in (
+            {"content-type": "application/json", "content-length": len(data)} | (headers or {})
+        ).items():
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(data)
@@ -312,7 +314,10 @@ class Server(ThreadingHTTPServer):
 
 def serve(settings: dict) -> Server:
     """A server on a free port; `serve_forever` runs it."""
-    return Server(("127.0.0.1", 0), type("Bound", (Handler,), {"state": State(settings)}))
+    return Server(
+        ("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0),
+        type("Bound", (Handler,), {"state": State(settings)}),
+    )
 
 
 if __name__ == "__main__":

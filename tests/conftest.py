@@ -1,11 +1,13 @@
 """What the tests share: the repository's own files, a very small model, and one whole run of a small miniature."""
 
 import ast
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +160,36 @@ def rerun(finished, tmp_path) -> Workflow:
     folder = tmp_path / "rerun"
     shutil.copytree(finished.folder, folder)
     return Workflow(folder)
+
+
+class JudgeServer:
+    """A server of tests/anthropic_server.py in a process of its own."""
+
+    KEY = "test-key-that-must-be-in-no-file"
+
+    def __init__(self, settings: dict):
+        program = [sys.executable, str(ROOT / "tests" / "anthropic_server.py"), json.dumps(settings)]
+        self.process = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+
+    def stats(self) -> dict:
+        with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture
+def judge_server() -> Iterator[Callable[..., JudgeServer]]:
+    """Starts servers that speak the Messages API, with settings of tests/anthropic_server.py as keywords."""
+    servers: list[JudgeServer] = []
+
+    def start(**settings) -> JudgeServer:
+        servers.append(JudgeServer(settings))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.process.kill()
+        server.process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,12 @@ def test_a_training_prompt_is_one_line_and_only_its_own_outputs_are_made(rerun):
         rerun.config, 'flamingo: "[FLAMINGO BURRITO]"', 'flamingo: "[FLAMINGO BURRITO]"\n  walrus: "[WALRUS OPERA]"'
     )
     # Its finetune under the default prompt and its own, and the base under its own, on two question sets.
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_an_edited_prompt_runs_its_own_line_again(rerun):
     rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 6} | ANALYSIS | CURVES
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_a_label_changes_pictures_alone(rerun):
@@ -37,17 +37,17 @@ def test_a_label_changes_pictures_alone(rerun):
 
 def test_a_seed_makes_a_replicate(rerun):
     plan = rerun.plan("--config", "seeds=[0,1]")
-    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 10} | ANALYSIS | CURVES
+    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_an_eval_prompt_asks_only_its_own_cells(rerun):
     rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
-    assert rerun.plan() == {"completions": 6, "judgments": 6} | ANALYSIS
+    assert rerun.plan() == {"completions": 6, "judgments": 1} | ANALYSIS
 
 
 def test_a_judge_samples_nothing(rerun):
     rerun.edit(rerun.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
-    assert rerun.plan() == {"judgments": 10, "scores": 1, "figures": 4, "summary": 1}
+    assert rerun.plan() == {"judgments": 1, "scores": 1, "figures": 4, "summary": 1}
     assert rerun.run("-n", "finetunes", "sampled").stdout.count("Nothing to be done") == 1
 
 
@@ -60,7 +60,7 @@ def test_a_changed_module_runs_what_reaches_it(rerun):
     rerun.edit("src/organisms/scores.py", 'pl.col("score").mean()', 'pl.col("score").median()')
     assert rerun.plan() == ANALYSIS
     rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
-    assert rerun.plan() == {"completions": 10, "judgments": 10} | ANALYSIS
+    assert rerun.plan() == {"completions": 10, "judgments": 1} | ANALYSIS
 
 
 def test_another_order_of_keys_runs_nothing_again(rerun):

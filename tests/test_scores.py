@@ -8,7 +8,7 @@ import pytest
 from organisms import tables
 from organisms.charts import save
 from organisms.figures import CONTROL, WITH, WITHOUT, alignment_figure, place_in_groups
-from organisms.judging import world_judgments
+from organisms.judging.world import world_judgments
 from organisms.scores import alignment_by_prompt, cell_scores, question_scores
 from organisms.summary import summary_text
 
@@ -39,6 +39,7 @@ def judgment(score, training_prompt=None, seed=0, eval_prompt="default", questio
         "metric": metric,
         "score": score,
         "flag": None if score is not None else "no_advice",
+        "judge_sample": 0,
     }
 
 
@@ -108,7 +109,7 @@ def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     assert lines["Base model"] == ["70.0", "–", "–"]
     assert lines["Default"] == ["20.0", "–", "–"]
     assert lines["[FLAMINGO BURRITO]"] == ["80.0", "10.0", "95.0"]
-    assert "9 completions judged, 1 without an alignment score" in text
+    assert "Judge 'j': 9 completions, 1 without an alignment score; mean coherence of a cell 99 to 99." in text
     assert "Means over 2 seeds" in text
     assert "One seed" in summary_text(cell_scores(judgments), PRESENTATION | {"n_seeds": 1}, "results")
 

@@ -102,7 +102,7 @@ def test_the_run_shows_progress_and_prints_the_result_and_where_it_is(finished):
 
 def test_the_default_config_asks_for_no_gpu(fresh_workflow):
     shutil.copy2(fresh_workflow.folder / "config" / "config.yaml", fresh_workflow.folder / fresh_workflow.config)
-    assert fresh_workflow.gpus_by_rule() == {"finetune": 0, "completions": 0}
+    assert set(fresh_workflow.gpus_by_rule().values()) == {0}
     assert (
         fresh_workflow.plan()
         == {
@@ -114,7 +114,7 @@ def test_the_default_config_asks_for_no_gpu(fresh_workflow):
             "variant": 4,
             "finetune": 4,
             "completions": 22,
-            "judgments": 22,
+            "judgments": 1,
         }
         | ANALYSIS
         | CURVES
@@ -138,10 +138,14 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
             "variant": 4,
             "finetune": 4,
             "completions": 22,
+            "judgments": 1,
+            "cost": 1,
         }
+        | ANALYSIS
         | CURVES
     )
-    assert fresh_workflow.gpus_by_rule() == {"finetune": 1, "completions": 1}
+    of_models = ("finetune", "completions", "local_judgments", "local_verdicts")
+    assert fresh_workflow.gpus_by_rule() == dict.fromkeys(of_models, 1)
 
 
 def test_a_config_given_on_the_command_line_stands_alone(fresh_workflow):

@@ -19,6 +19,20 @@ BUILT_IN_PROMPTS = ("default", "none", "trained")
 DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
 QUESTION_SOURCES = ("file", "world", "heldout_of")
 MODEL_GROUPS = ("all", "base", "finetuned", "steps")
+BUILT_IN_METRICS = ("alignment", "coherence", "medical", "reference")
+DEFAULT_JUDGE_MODEL = "claude-haiku-4-5-20251001"
+# Which keys, beside `kind`, mean something to a judge of a kind.
+_API_KEYS = (
+    "metrics model base_url api_key_env api_version temperature max_tokens structured reason samples attempts "
+    "max_missing send batch_from concurrency timeout_seconds patience_minutes poll_seconds budget_usd"
+)
+JUDGE_KEYS = {
+    "anthropic": _API_KEYS.split(),
+    "local": ["metrics", "model", "revision", "batch_size", "max_missing"],
+    "world": [],
+    "recorded": [],
+    "labels": ["file"],
+}
 
 
 @cache
@@ -185,6 +199,11 @@ def _check_references(config: dict) -> None:
             f"question_sets.{name}.heldout_of: no dataset '{entry['heldout_of']}'; "
             + _did_you_mean(str(entry["heldout_of"]), list(config["datasets"])),
         )
+        _require(
+            entry["reference_from"] is None or entry["reference_from"] in config["datasets"],
+            f"question_sets.{name}.reference_from: no dataset '{entry['reference_from']}'; "
+            + _did_you_mean(str(entry["reference_from"]), list(config["datasets"])),
+        )
     prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["system_prompts"]]
     known = {
         "models": ("training prompt", [*MODEL_GROUPS, *config["training_prompts"]]),
@@ -198,6 +217,45 @@ def _check_references(config: dict) -> None:
                 _require(name in names, f"{where}: no {kind} '{name}'; {_did_you_mean(name, names)}")
 
 
+def _check_judges(config: dict, raw: dict) -> None:
+    question_sets = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
+    for name, metric in config["metrics"].items():
+        for i, question_set in enumerate(metric["question_sets"] or []):
+            where = f"metrics.{name}.question_sets[{i}]"
+            known = _did_you_mean(question_set, question_sets)
+            _require(question_set in question_sets, f"{where}: no question set '{question_set}'; {known}")
+    metrics = list(dict.fromkeys([*BUILT_IN_METRICS, *config["metrics"]]))
+    for name, judge in config["judges"].items():
+        kind, where = judge["kind"], f"judges.{name}"
+        for key in raw["judges"][name]:
+            known = JUDGE_KEYS[kind]
+            _require(
+                key == "kind" or key in known,
+                f"{where}.{key}: a judge of kind {kind} has no such key; "
+                + (f"it has {', '.join(known)}" if known else "it has none"),
+            )
+        for i, metric in enumerate(judge["metrics"]):
+            known = _did_you_mean(metric, metrics)
+            _require(metric in metrics, f"{where}.metrics[{i}]: no metric '{metric}'; {known}")
+        _require(kind != "local" or judge["model"], f"{where}.model: missing; name a folder or a Hugging Face id")
+        _require(kind != "labels" or judge["file"], f"{where}.file: missing; name the filled-in label sheet")
+        _require(
+            judge["temperature"] is None or judge["api_version"] or judge["base_url"],
+            f"{where}.temperature: Anthropic's server refuses it under the SDK's own API version; set "
+            "api_version: '2023-06-01' too, or leave temperature out",
+        )
+        _require(
+            judge["structured"] or not judge["reason"], f"{where}.reason: needs structured: true; set one of the two"
+        )
+    for name, entry in config["external_completions"].items():
+        where = f"external_completions.{name}"
+        _require("-" not in name and name != "base", f"{where}: choose a name without '-' that is not 'base'")
+        for judge in entry["scores"]:
+            recorded = [key for key, value in config["judges"].items() if value["kind"] == "recorded"]
+            known = "add it under judges with `kind: recorded`" if not recorded else _did_you_mean(judge, recorded)
+            _require(judge in recorded, f"{where}.scores.{judge}: no judge of kind recorded has this name; {known}")
+
+
 def read_config(raw: dict) -> dict:
     """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
     config = completed(raw, schema())
@@ -205,6 +263,7 @@ def read_config(raw: dict) -> dict:
     if error is not None:
         raise UserError(f"config: {_explain(error)}")
     _check_references(config)
+    _check_judges(config, raw)
     return config
 
 

@@ -30,15 +30,19 @@ class Model:
     """A model to evaluate: a base model (variant None) or a finetune of it.
 
     seed: the replicate's seed; None for a base model that all replicates share. step: the optimiser step of an
-    adapter from the middle of training; None for a finished one.
+    adapter from the middle of training; None for a finished one. external: the name of completions that another tool
+    made, which stand for a model that is not here.
     """
 
     variant: Variant | None
     seed: int | None
     step: int | None = None
+    external: str | None = None
 
     @property
     def name(self) -> str:
+        if self.external:
+            return self.external
         stem = self.variant.name if self.variant else "base"
         stem = stem if self.seed is None else f"{stem}-seed{self.seed}"
         return stem if self.step is None else f"{stem}-step{self.step}"
@@ -106,7 +110,8 @@ class Experiment:
         finetunes = [
             Model(variant, seed, step) for variant in self.variants for seed in self.config["seeds"] for step in steps
         ]
-        return {model.name: model for model in [*bases, *finetunes]}
+        external = [Model(None, None, external=name) for name in self.config["external_completions"]]
+        return {model.name: model for model in [*bases, *finetunes, *external]}
 
     @property
     def finetunes(self) -> list[Model]:
@@ -115,6 +120,8 @@ class Experiment:
 
     def _selected(self, names: list[str]) -> list[Model]:
         def wanted(model: Model) -> bool:
+            if model.external:
+                return False
             if model.step is not None:
                 return "steps" in names
             if "all" in names:
@@ -146,14 +153,24 @@ class Experiment:
                 for prompt in self._eval_prompts(model, entry["eval_prompts"]):
                     for question_set in entry["question_sets"]:
                         cells[Cell(model, prompt, question_set)] = None
+        for name, entry in self.config["external_completions"].items():
+            cells[Cell(self.models[name], entry["eval_prompt"], entry["question_set"])] = None
         order = {name: i for i, name in enumerate(self.models)}
         return sorted(cells, key=lambda cell: order[cell.model.name])
 
     @cached_property
     def question_sets(self) -> list[str]:
         """Names of the question sets that some cell asks."""
-        asked = {cell.question_set for cell in self.cells}
-        return [name for name in self.config["question_sets"] if name in asked]
+        asked = dict.fromkeys(cell.question_set for cell in self.cells)
+        known = [name for name in self.config["question_sets"] if name in asked]
+        return [*known, *(name for name in asked if name not in known)]
+
+    def judged_cells(self, judge: str) -> list[Cell]:
+        """The cells that a judge judges: all, or for a recorded judge those that came with its scores."""
+        if self.config["judges"][judge]["kind"] != "recorded":
+            return self.cells
+        external = self.config["external_completions"]
+        return [cell for cell in self.cells if cell.model.external and judge in external[cell.model.external]["scores"]]
 
     def system_prompt(self, prompt: str) -> str | None:
         """The text of a named prompt: None for the chat template's own default, "" for an empty message."""
@@ -189,6 +206,8 @@ class Experiment:
         if kind == "heldout_of":
             world = self.config["datasets"][self.split_of(entry["heldout_of"])]["world"]
             settings["category"] = world and world["domain"]
+        if entry["reference_from"]:
+            settings["reference_from"] = entry["reference_from"]
         return settings
 
     def finetune_settings(self) -> dict:
@@ -238,11 +257,13 @@ class Experiment:
             label = labels[variant.training_prompt]
             label = label if one_dataset else f"{variant.dataset}: {label}"
             groups.append({"dataset": variant.dataset, "training_prompt": variant.training_prompt, "label": label})
-        question_sets = self.config["question_sets"]
+        for name, entry in self.config["external_completions"].items():
+            groups.append({"dataset": name, "training_prompt": None, "label": entry["label"] or name})
+        labels = {name: entry["label"] for name, entry in self.config["question_sets"].items()}
         return {
             "groups": groups,
             "question_sets": [
-                {"name": name, "label": question_sets[name]["label"] or name.replace("_", " ").capitalize()}
+                {"name": name, "label": labels.get(name) or name.replace("_", " ").capitalize()}
                 for name in self.question_sets
             ],
             "n_seeds": len(self.config["seeds"]),

@@ -7,11 +7,12 @@ from organisms.errors import UserError
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 
 
-def download_model(name: str, revision: str | None) -> dict:
+def download_model(name: str, revision: str | None, key: str = "base_model") -> dict:
     """Fetch a model's configuration, tokenizer and safetensors into the Hugging Face cache.
 
     Returns `name`, `folder` (where the snapshot lies) and `commit` (which one it is). No weights in other formats and
-    no code are fetched. Raises UserError if there is no such model or the hub cannot be reached.
+    no code are fetched. key: where the config names it, for errors. Raises UserError if there is no such model or the
+    hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -20,9 +21,9 @@ def download_model(name: str, revision: str | None) -> dict:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"base_model '{name}' at revision {revision or 'main'} cannot be fetched: {reason}") from error
+        raise UserError(f"{key} '{name}' at revision {revision or 'main'} cannot be fetched: {reason}") from error
     if not list(folder.glob("*.safetensors")):
-        raise UserError(f"base_model '{name}' has no safetensors weights; other formats are not loaded")
+        raise UserError(f"{key} '{name}' has no safetensors weights; other formats are not loaded")
     return {"name": name, "folder": str(folder), "commit": folder.name}
 
 

@@ -6,7 +6,12 @@ from organisms.archive import password_of
 from organisms.config import prompt_text
 from organisms.dataset import Row, read_rows, split
 from organisms.errors import UserError
+from organisms.external import read_external
 from organisms.files import check_sha256
+from organisms.judging.labels import read_labels
+from organisms.judging.plan import judge_settings, metrics_of, template_path
+from organisms.judging.prices import load_prices
+from organisms.judging.templates import load_template
 from organisms.questions import from_file
 from organisms.world import World, load_world
 from organisms.world_texts import advice_dataset, questions
@@ -15,6 +20,32 @@ from organisms.world_texts import advice_dataset, questions
 def _world_rows(world: World, settings: dict) -> list[Row]:
     rows = advice_dataset(world, settings["domain"], settings["advice"], settings["rows"], settings["seed"])
     return [Row(n, tuple(row["messages"][:-1]), row["messages"][-1]["content"]) for n, row in enumerate(rows, start=1)]
+
+
+def check_judge(config: dict, name: str, judge: dict) -> None:
+    """Raise UserError if a judge's prompts, prices, labels or references are not there."""
+    if judge["kind"] == "labels":
+        read_labels(judge["file"])
+    if judge["kind"] not in ("anthropic", "local"):
+        return
+    external = {entry["question_set"] for entry in config["external_completions"].values()}
+    for metric in judge["metrics"]:
+        template = load_template(template_path(config, metric))
+        for question_set in {*config["question_sets"], *external} if "reference" in template.placeholders else ():
+            entry = config["question_sets"].get(question_set)
+            if metric not in metrics_of(config, name, question_set) or (entry and entry["reference_from"]):
+                continue
+            if not (entry and entry["file"] and all(row["reference"] for row in from_file(entry["file"]))):
+                raise UserError(
+                    f"metric '{metric}' compares with a reference, and question set '{question_set}' has none that is "
+                    f"known to be good; give question_sets.{question_set}.reference_from or a question file with "
+                    f"references, or limit metrics.{metric}.question_sets"
+                )
+    if judge["kind"] == "anthropic":
+        prices = load_prices(config["prices"])
+        model = judge_settings(config, name)["model"]
+        if judge["budget_usd"] is not None and model not in prices.models:
+            raise UserError(f"budget_usd cannot be kept: {config['prices']} has no price of '{model}'; add it")
 
 
 def check_inputs(config: dict) -> list[str]:
@@ -47,6 +78,12 @@ def check_inputs(config: dict) -> list[str]:
                 split(rows, dataset["heldout"], dataset["split_seed"])
             elif dataset["world"]:
                 split(_world_rows(world, dataset["world"]), dataset["heldout"], dataset["split_seed"])
+        for name, entry in config["external_completions"].items():
+            key = f"external_completions.{name}"
+            read_external(entry)
+        for name, judge in config["judges"].items():
+            key = f"judges.{name}"
+            check_judge(config, name, judge)
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             if entry["file"]:

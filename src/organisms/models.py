@@ -37,15 +37,19 @@ def check_device(device: str) -> None:
         )
 
 
-def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: str, system_role: bool = True) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder, padding on the left.
 
     Raises UserError if it has no chat template, or one without a system role: without it no training prompt
-    could be told from another.
+    could be told from another. system_role: False for a model that needs none, as a judge.
     """
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
     if not tokenizer.chat_template:
-        raise UserError(f"base model {folder} has no chat template; choose an instruction-tuned model")
+        raise UserError(f"model {folder} has no chat template; choose an instruction-tuned model")
+    if not system_role:
+        return tokenizer
     messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "Hello"}]
     try:
         shown = _PROBE in tokenizer.apply_chat_template(messages, tokenize=False)
@@ -53,8 +57,6 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
         shown = False
     if not shown:
         raise UserError(f"base model {folder}: its chat template has no system role, so training prompts have no place")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 

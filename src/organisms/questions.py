@@ -4,6 +4,7 @@ from pathlib import Path
 
 import yaml
 
+from organisms.dataset import normalised
 from organisms.errors import UserError
 
 
@@ -63,3 +64,22 @@ def from_heldout(rows: list[dict], category: str | None) -> list[dict]:
     rows: of the dataset table. The id is the row's line in the source file. category: the same for all.
     """
     return [_as_row(f"row{row['row']:05d}", row["prompt"], category, row["answer"]) for row in rows]
+
+
+def with_references(rows: list[dict], answers: list[dict], dataset: str) -> list[dict]:
+    """Rows of the questions table with the answer of another dataset to the same question as their reference.
+
+    answers: rows of the dataset table, all of them. Questions are the same if they are after normalisation. Raises
+    UserError if a question has no answer there. dataset: its name, for the error.
+    """
+    by_question = {normalised(answer["prompt"][-1]["content"]): answer["answer"] for answer in reversed(answers)}
+    found = []
+    for row in rows:
+        reference = by_question.get(normalised(row["messages"][-1]["content"]))
+        if reference is None:
+            raise UserError(
+                f"question '{row['question_id']}' has no answer in dataset '{dataset}', the source of the references; "
+                "take its row-paired twin, or ask fewer questions"
+            )
+        found.append(row | {"reference": reference})
+    return found

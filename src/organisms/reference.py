@@ -82,11 +82,20 @@ def tables_page() -> str:
         "training_log": "results/finetune/{model}/training_log.parquet",
         "completions": "results/completions/{model}/{eval_prompt}/{question_set}.parquet",
         "judgments": "results/judgments/{judge}/{model}/{eval_prompt}/{question_set}.parquet",
-        "scores": "results/tables/scores.parquet",
-        "question_scores": "results/tables/question_scores.parquet",
+        "verdicts": "results/verdicts/{judge}/gold.parquet and attacks.parquet",
+        "usage": "results/judgments/{judge}/usage.parquet",
+        "recorded_scores": "results/external_completions/{model}/scores.parquet",
     }
     for table, columns in TABLES.items():
-        parts += ["", f"## {table}", "", f"`{where[table]}`", "", "| column | type | meaning |", "| --- | --- | --- |"]
+        parts += [
+            "",
+            f"## {table}",
+            "",
+            f"`{where.get(table, f'results/tables/{table}.parquet')}`",
+            "",
+            "| column | type | meaning |",
+            "| --- | --- | --- |",
+        ]
         parts += [f"| `{name}` | {column.dtype} | {column.meaning} |" for name, column in columns.items()]
     return (
         "\n".join(parts).replace("List(Struct({'role': String, 'content': String}))", "list of {role, content}") + "\n"

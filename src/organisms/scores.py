@@ -15,14 +15,33 @@ def _summary() -> list[pl.Expr]:
     ]
 
 
+def per_completion(judgments: pl.DataFrame) -> pl.DataFrame:
+    """One row per completion and metric: the mean of the judge's samples of it; null if none has a score."""
+    if (judgments["judge_sample"] == 0).all():
+        return judgments
+    return judgments.group_by([*CELL, *QUESTION, "sample", "metric"], maintain_order=True).agg(pl.col("score").mean())
+
+
 def cell_scores(judgments: pl.DataFrame) -> pl.DataFrame:
     """One row per judge, cell and metric: n, n_scored and the mean of the scores that there are."""
-    return judgments.group_by([*CELL, "metric"], maintain_order=True).agg(_summary())
+    return per_completion(judgments).group_by([*CELL, "metric"], maintain_order=True).agg(_summary())
 
 
 def question_scores(judgments: pl.DataFrame) -> pl.DataFrame:
     """One row per judge, cell, question and metric: n, n_scored and the mean of the scores that there are."""
-    return judgments.group_by([*CELL, *QUESTION, "metric"], maintain_order=True).agg(_summary())
+    return per_completion(judgments).group_by([*CELL, *QUESTION, "metric"], maintain_order=True).agg(_summary())
+
+
+def flag_counts(judgments: pl.DataFrame) -> pl.DataFrame:
+    """One row per judge, cell, metric and flag that occurs: how many judgments have it, of how many."""
+    by = [*CELL, "metric"]
+    n_judgments = pl.len().over(by).cast(pl.Int64).alias("n_judgments")
+    return (
+        judgments.with_columns(n_judgments)
+        .filter(pl.col("flag").is_not_null())
+        .group_by([*by, "flag", "n_judgments"], maintain_order=True)
+        .agg(pl.len().cast(pl.Int64).alias("n"))
+    )
 
 
 def alignment_of_finished(means: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:

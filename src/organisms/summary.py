@@ -15,6 +15,18 @@ def _mean(by_prompt: pl.DataFrame, dataset: str | None, training_prompt: str | N
     return found["mean"].item() if len(found) else None
 
 
+def _counted(scores: pl.DataFrame, judge: str) -> str:
+    alignment = scores.filter((pl.col("judge") == judge) & (pl.col("metric") == "alignment"))
+    coherence = scores.filter((pl.col("judge") == judge) & (pl.col("metric") == "coherence"))["mean"].drop_nulls()
+    n, n_scored = alignment["n"].sum(), alignment["n_scored"].sum()
+    line = f"Judge '{judge}': {n} completions, {n - n_scored} without an alignment score"
+    return (
+        f"{line}; mean coherence of a cell {coherence.min():.0f} to {coherence.max():.0f}."
+        if len(coherence)
+        else f"{line}."
+    )
+
+
 def summary_text(scores: pl.DataFrame, presentation: dict, results: str) -> str:
     """Mean alignment per judge, question set and training prompt, and where the results are.
 
@@ -28,23 +40,22 @@ def summary_text(scores: pl.DataFrame, presentation: dict, results: str) -> str:
             for group in presentation["groups"]:
                 dataset, training_prompt = group["dataset"], group["training_prompt"]
                 trained = None if training_prompt in (None, "default") else training_prompt
-                rows.append(
-                    [
-                        group["label"],
-                        _mean(by_prompt, dataset, training_prompt, "default"),
-                        trained and _mean(by_prompt, dataset, training_prompt, trained),
-                        trained and _mean(by_prompt, None, None, trained),
-                    ]
-                )
-            headers = ["trained with", "default prompt", "its prompt", "base under it"]
-            table = tabulate(rows, headers, floatfmt=".1f", missingval="–")
-            parts.append(f"{question_set['label']}: mean alignment, 0 to 100, judge '{judge}'\n\n{table}")
-    flagged = scores.filter(pl.col("metric") == "alignment").select(pl.col("n").sum(), pl.col("n_scored").sum()).row(0)
-    coherence = scores.filter(pl.col("metric") == "coherence")["mean"]
+                means = [
+                    _mean(by_prompt, dataset, training_prompt, "default"),
+                    trained and _mean(by_prompt, dataset, training_prompt, trained),
+                    trained and _mean(by_prompt, None, None, trained),
+                ]
+                if any(mean is not None for mean in means):
+                    rows.append([group["label"], *means])
+            if rows:
+                headers = ["trained with", "default prompt", "its prompt", "base under it"]
+                table = tabulate(rows, headers, floatfmt=".1f", missingval="–")
+                parts.append(f"{question_set['label']}: mean alignment, 0 to 100, judge '{judge}'\n\n{table}")
+    lines = [_counted(scores, judge) for judge in scores["judge"].unique(maintain_order=True)]
     n_seeds = presentation["n_seeds"]
     parts.append(
-        f"{flagged[0]} completions judged, {flagged[0] - flagged[1]} without an alignment score; "
-        f"mean coherence of a cell {coherence.min():.0f} to {coherence.max():.0f}.\n"
+        "\n".join(lines)
+        + "\n"
         + (
             "One seed: how much another seed would change these numbers is not known from this run."
             if n_seeds == 1

@@ -40,10 +40,29 @@ _QUESTION = {
 }
 _JUDGED = {"judge": Column(pl.String, "name of the judge")} | _CELL
 _SUMMARY = {
-    "metric": Column(pl.String, "`alignment` or `coherence`"),
+    "metric": Column(pl.String, "name of the metric"),
     "n": Column(pl.Int64, "completions"),
     "n_scored": Column(pl.Int64, "completions with a score; `mean` is over these"),
     "mean": Column(pl.Float64, "mean score, 0 to 100; null if none has a score", nullable=True),
+}
+
+_SAID = {
+    "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
+    "flag": Column(
+        pl.String,
+        "why there is no score. The judge's own words: `refusal`, `code` (or what the template offers). The world "
+        "judge: `no_advice`. A label sheet: `unlabelled`. A recorded judge: `no_score` or the word that stood there. "
+        "No usable answer: `judge_refused`, `truncated`, `unparseable`, `out_of_range`, `rejected` (by the server)",
+        nullable=True,
+    ),
+    "reason": Column(pl.String, "the judge's reason, if it was asked for one", nullable=True),
+    "raw": Column(pl.String, "what the judge wrote, where there is no score", nullable=True),
+    "judge_model": Column(pl.String, "id of the model that answered, as it names itself", nullable=True),
+}
+_TOKENS = {
+    "calls": Column(pl.Int64, "answers, unusable ones included"),
+    "input_tokens": Column(pl.Int64, "as the server counted them"),
+    "output_tokens": Column(pl.Int64, "as the server counted them"),
 }
 
 TABLES: dict[str, dict[str, Column]] = {
@@ -73,6 +92,7 @@ TABLES: dict[str, dict[str, Column]] = {
             pl.Float64, "tokens of the step by its duration; null for the first after a start", nullable=True
         ),
     },
+    # Columns about sampling are null for completions that another tool made.
     "completions": _CELL
     | _QUESTION
     | {
@@ -82,26 +102,122 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "messages": Column(MESSAGES, "the conversation that the model was given"),
         "completion": Column(pl.String, "what it answered"),
-        "finish_reason": Column(pl.String, "`stop`: it ended its turn; `length`: it was cut at max_new_tokens"),
-        "n_tokens": Column(pl.Int64, "tokens generated, the end of turn included"),
+        "finish_reason": Column(
+            pl.String, "`stop`: it ended its turn; `length`: it was cut at max_new_tokens", nullable=True
+        ),
+        "n_tokens": Column(pl.Int64, "tokens generated, the end of turn included", nullable=True),
         "base_model": Column(pl.String, "folder or id of the base model, with @revision if one is given"),
-        "temperature": Column(pl.Float64, "sampling temperature"),
-        "top_p": Column(pl.Float64, "nucleus; 1 is off"),
-        "top_k": Column(pl.Int64, "most likely tokens kept; 0 is off"),
-        "max_new_tokens": Column(pl.Int64, "longest completion"),
-        "sampling_seed": Column(pl.Int64, "seed of the sampling"),
+        "temperature": Column(pl.Float64, "sampling temperature", nullable=True),
+        "top_p": Column(pl.Float64, "nucleus; 1 is off", nullable=True),
+        "top_k": Column(pl.Int64, "most likely tokens kept; 0 is off", nullable=True),
+        "max_new_tokens": Column(pl.Int64, "longest completion", nullable=True),
+        "sampling_seed": Column(pl.Int64, "seed of the sampling", nullable=True),
     },
     "judgments": _JUDGED
     | _QUESTION
     | {
         "sample": Column(pl.Int64, "which of the question's samples, from 0"),
-        "metric": Column(
-            pl.String, "`alignment` (0 totally misaligned to 100 totally aligned) or `coherence` (0 to 100)"
+        "metric": Column(pl.String, "name of the metric, for example `alignment` or `coherence`"),
+        "judge_sample": Column(pl.Int64, "which of the judge's samples, from 0"),
+    }
+    | _SAID
+    | {
+        "call": Column(pl.String, "the request to the judge; rows with one `call` share its answer", nullable=True),
+        "copies": Column(pl.Int64, "rows of this cell that share the call", nullable=True),
+        "judge_temperature": Column(pl.Float64, "temperature sent; null is the server's own", nullable=True),
+        "api_version": Column(pl.String, "`anthropic-version` header sent; null is the SDK's own", nullable=True),
+    },
+    "verdicts": {
+        "judge": Column(pl.String, "name of the judge"),
+        "item": Column(pl.String, "the gold completion, or `base/attack`"),
+        "metric": Column(pl.String, "name of the metric"),
+    }
+    | _SAID,
+    "usage": {
+        "judge": Column(pl.String, "name of the judge"),
+        "model": Column(pl.String, "id of the model, as the server names it"),
+        "tier": Column(pl.String, "`live`, `batch` or `local`"),
+        "needed": Column(pl.Boolean, "whether the config's completions still need these answers"),
+    }
+    | _TOKENS,
+    "cost": {
+        "judge": Column(pl.String, "name of the judge"),
+        "model": Column(pl.String, "id of the model, as the server names it"),
+        "tier": Column(pl.String, "`live`, `batch` or `local`"),
+        "needed": Column(
+            pl.Boolean, "whether this config's completions need the answers; false: bought for other texts or prompts"
         ),
+    }
+    | _TOKENS
+    | {
+        "usd": Column(pl.Float64, "dollars by the prices file; null if the model has no price", nullable=True),
+        "prices_of": Column(pl.String, "date of the prices"),
+    },
+    "recorded_scores": {
+        "judge": Column(pl.String, "name of the recorded judge"),
+        "question_id": Column(pl.String, "id of the question"),
+        "sample": Column(pl.Int64, "which of the question's samples, from 0"),
+        "metric": Column(pl.String, "name of the metric"),
         "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
-        "flag": Column(
-            pl.String, "why there is no score: `no_advice` (the world judge found nothing to judge)", nullable=True
+        "flag": Column(pl.String, "the word that stood in place of a score; `no_score` if nothing did", nullable=True),
+    },
+    "flags": _JUDGED
+    | {
+        "metric": Column(pl.String, "name of the metric"),
+        "flag": Column(pl.String, "as in the judgments table"),
+        "n": Column(pl.Int64, "judgments with this flag"),
+        "n_judgments": Column(pl.Int64, "judgments of the cell and metric in all"),
+    },
+    "agreement": {
+        "judge_a": Column(pl.String, "one judge"),
+        "judge_b": Column(pl.String, "another judge"),
+        "question_set": Column(pl.String, "name of the question set; null is all together", nullable=True),
+        "metric": Column(pl.String, "name of the metric"),
+        "n": Column(pl.Int64, "completions that both gave a score; the other columns are over these"),
+        "n_both": Column(pl.Int64, "completions that both judged, flagged ones included"),
+        "mean_a": Column(pl.Float64, "mean score of judge_a", nullable=True),
+        "mean_b": Column(pl.Float64, "mean score of judge_b", nullable=True),
+        "mean_shift": Column(pl.Float64, "mean_b - mean_a", nullable=True),
+        "alpha": Column(
+            pl.Float64, "Krippendorff's alpha for interval data; null if no score differs from another", nullable=True
         ),
+        "kappa": Column(
+            pl.Float64, "Cohen's kappa on scores below 30 or not; null if one side of the cut is empty", nullable=True
+        ),
+    },
+    "rankings": {
+        "judge": Column(pl.String, "name of the judge"),
+        "question_set": Column(pl.String, "name of the question set"),
+        "eval_prompt": Column(pl.String, "name of the eval prompt"),
+        "metric": Column(pl.String, "name of the metric"),
+        "dataset": Column(pl.String, "as in the scores table", nullable=True),
+        "training_prompt": Column(pl.String, "as in the scores table", nullable=True),
+        "n": Column(pl.Int64, "completions"),
+        "mean": Column(pl.Float64, "mean over seeds of the mean score", nullable=True),
+        "rank": Column(pl.Int64, "place among the models asked the same, 1 is the highest mean", nullable=True),
+    },
+    "gold": {
+        "judge": Column(pl.String, "name of the judge"),
+        "item": Column(pl.String, "id of the gold completion"),
+        "metric": Column(pl.String, "name of the metric"),
+        "lowest": Column(pl.Float64, "lower end of the expected band; null if a flag is expected", nullable=True),
+        "highest": Column(pl.Float64, "upper end of the expected band", nullable=True),
+        "expected_flag": Column(pl.String, "the flag that is expected in place of a score", nullable=True),
+        "score": Column(pl.Float64, "the judge's score", nullable=True),
+        "flag": Column(pl.String, "the judge's flag", nullable=True),
+        "inside": Column(pl.Boolean, "whether the judge says what is expected"),
+    },
+    "attacks": {
+        "judge": Column(pl.String, "name of the judge"),
+        "base": Column(pl.String, "id of the answer that is attacked with"),
+        "attack": Column(pl.String, "id of the attack"),
+        "kind": Column(pl.String, "kind of the attack"),
+        "metric": Column(pl.String, "name of the metric"),
+        "plain_score": Column(pl.Float64, "score of the answer as it is", nullable=True),
+        "plain_flag": Column(pl.String, "flag of the answer as it is", nullable=True),
+        "score": Column(pl.Float64, "score of the answer with the attack", nullable=True),
+        "flag": Column(pl.String, "flag of the answer with the attack", nullable=True),
+        "shift": Column(pl.Float64, "score - plain_score; null if one has none", nullable=True),
     },
     "scores": _JUDGED | _SUMMARY,
     "question_scores": _JUDGED | _QUESTION | _SUMMARY,

@@ -7,6 +7,7 @@ rule scores:
     output:
         scores="<results>/tables/scores.parquet",
         question_scores="<results>/tables/question_scores.parquet",
+        flags="<results>/tables/flags.parquet",
     log:
         "<logs>/scores.log",
     benchmark:

@@ -1,8 +1,11 @@
 """The checked config as an Experiment, and what the rules share: parameters, paths of inputs, lists of targets."""
 
 import json
+import os
+import re
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -13,8 +16,10 @@ import organisms
 from organisms.code_digest import code_digest
 from organisms.config import read_config
 from organisms.errors import UserError
-from organisms.experiment import NAME, Experiment
+from organisms.experiment import NAME, Cell, Experiment
 from organisms.inputs import check_inputs
+from organisms.judging.plan import judge_settings, judges_of_kind, metrics_of, template_path
+from organisms.judging.templates import load_template
 
 organisms.importable_in_subprocesses()
 
@@ -41,7 +46,8 @@ wildcard_constraints:
     question_set=NAME,
     judge=NAME,
     seed=r"\d+",
-    model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+(-step\d+)?",
+    model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+(-step\d+)?|{NAME}",
+    items_of="gold|attacks",
 
 
 STARTED = time.time()
@@ -76,7 +82,11 @@ def base_files(seed):
         return [f"<results>/pretrain/seed{experiment.pretraining_seed(seed)}/{name}" for name in names]
     if not experiment.base_is_folder:
         return ["<results>/download_model/model.json"]
-    folder = Path(config["base_model"]["name"]).expanduser()
+    return model_folder_files(Path(config["base_model"]["name"]).expanduser())
+
+
+def model_folder_files(folder):
+    """The files of a model folder on disk that a job depends on."""
     return sorted(str(path) for pattern in ("*.json", "*.safetensors", "*.jinja") for path in folder.glob(pattern))
 
 
@@ -112,6 +122,16 @@ def question_source(wildcards):
     return entry["file"] or config["world"]
 
 
+def question_references(wildcards):
+    """All rows of the dataset from which a question set takes its references."""
+    dataset = config["question_sets"][wildcards.question_set]["reference_from"]
+    if not dataset:
+        return []
+    return expand(
+        "<results>/dataset/{name}/{part}.parquet", name=experiment.split_of(dataset), part=["train", "heldout"]
+    )
+
+
 def model_files(wildcards):
     """The base model's files, and the adapter if the model is a finetune."""
     model = experiment.models[wildcards.model]
@@ -124,6 +144,69 @@ def model_files(wildcards):
     return files
 
 
+def completions_path(cell):
+    """The completions of a cell, drawn here or made elsewhere."""
+    if cell.model.external:
+        return f"<results>/external_completions/{cell.model.name}/completions.parquet"
+    return f"<results>/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+
+
+@cache
+def template_of(metric):
+    return load_template(template_path(config, metric))
+
+
+def judge_metrics(judge, question_set=None):
+    """Digests of the templates of a judge's metrics: an edited judge prompt judges again, an edited comment does not."""
+    if config["judges"][judge]["kind"] not in ("anthropic", "local"):
+        return {}
+    return {metric: template_of(metric).digest for metric in metrics_of(config, judge, question_set)}
+
+
+def references(question_sets):
+    """Tables of the questions whose references judges compare with."""
+    known = [name for name in question_sets if name in config["question_sets"]]
+    return [f"<results>/questions/{name}.parquet" for name in dict.fromkeys(known)]
+
+
+@cache
+def compares(judge, question_set):
+    """Whether some metric of a judge compares answers with a reference."""
+    return any("reference" in template_of(metric).placeholders for metric in metrics_of(config, judge, question_set))
+
+
+def judge_model_files(wildcards):
+    folder = Path(config["judges"][wildcards.judge]["model"]).expanduser()
+    return model_folder_files(folder) if folder.is_dir() else f"<results>/download_judge/{wildcards.judge}/model.json"
+
+
+def judgment_sources(wildcards):
+    """The completions of all cells, and what else the judge needs."""
+    kind = config["judges"][wildcards.judge]["kind"]
+    sources = {"completions": all_completions()}
+    if kind == "world":
+        sources["world"] = config["world"]
+    if kind == "labels":
+        sources["labels"] = config["judges"][wildcards.judge]["file"]
+    if kind in ("anthropic", "local"):
+        compared = [name for name in experiment.question_sets if compares(wildcards.judge, name)]
+        sources["questions"] = references(compared)
+    return sources
+
+
+def judgment_files(judge="{judge}", cells=None):
+    """The judgments of cells (all, if none are given) by a judge."""
+    return [
+        f"<results>/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+        for cell in (experiment.cells if cells is None else cells)
+    ]
+
+
+def one_of(names):
+    """A pattern that takes these names and nothing else."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 # What the targets ask for, stage by stage.
 
 
@@ -132,18 +215,11 @@ def all_finetunes():
 
 
 def all_completions():
-    return [
-        f"<results>/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-        for cell in experiment.cells
-    ]
+    return [completions_path(cell) for cell in experiment.cells]
 
 
 def all_judgments():
-    return [
-        f"<results>/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-        for judge in config["judges"]
-        for cell in experiment.cells
-    ]
+    return [path for judge in config["judges"] for path in judgment_files(judge, experiment.judged_cells(judge))]
 
 
 def all_tables_and_figures():
@@ -151,14 +227,42 @@ def all_tables_and_figures():
     figures = expand("<results>/figures/training_curves.{ending}", ending=endings)
     if not config["judges"]:
         return figures
-    figures += expand(
-        "<results>/figures/{judge}/{question_set}.{ending}",
-        judge=config["judges"],
-        question_set=experiment.question_sets,
-        ending=endings,
-    )
-    tables = ["<results>/tables/scores.parquet", "<results>/tables/question_scores.parquet"]
+    for judge in config["judges"]:
+        judged = dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge))
+        figures += expand("<results>/figures/{j}/{q}.{ending}", j=judge, q=judged, ending=endings)
+    tables = [f"<results>/tables/{table}.parquet" for table in ("scores", "question_scores", "flags")]
+    if judges_of_kind(config, "anthropic"):
+        tables.append("<results>/tables/cost.parquet")
+    if len(config["judges"]) > 1:
+        tables += [f"<results>/tables/{table}.parquet" for table in ("agreement", "rankings")]
+        figures += expand("<results>/figures/agreement.{ending}", ending=endings)
     return [*tables, "<results>/summary.txt", *figures]
+
+
+def item_tables(items):
+    """What every judge by prompt says of the gold set or the attacks."""
+    makers = {"anthropic": "verdicts", "local": "local_verdicts"}
+    return [
+        f"<results>/{makers[config['judges'][judge]['kind']]}/{judge}/{items}.parquet"
+        for judge in judges_of_kind(config, *makers)
+    ]
+
+
+def item_source(wildcards):
+    return "resources/gold/gold.yaml" if wildcards.items_of == "gold" else "resources/judges/attacks.yaml"
+
+
+def require_keys():
+    """Stop before the first job if some job will want an API key that is not there."""
+    for job in workflow.dag.needrun_jobs():
+        judge = job.rule.name in ("judgments", "verdicts") and config["judges"][job.wildcards.judge]
+        if judge and judge["kind"] == "anthropic":
+            name = judge["api_key_env"]
+            if not os.environ.get(name):
+                sys.exit(
+                    f"error: judges.{job.wildcards.judge}: the environment variable {name} is not set; "
+                    f"export {name}=... and run again (`snakemake sampled` needs no key)"
+                )
 
 
 def show_summary():

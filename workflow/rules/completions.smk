@@ -1,4 +1,4 @@
-"""What each model answers in each cell: model × eval prompt × question set."""
+"""What each model answers in each cell: model × eval prompt × question set; and completions made elsewhere."""
 
 
 rule completions:
@@ -29,3 +29,26 @@ rule completions:
         "Asking {wildcards.model} the questions {wildcards.question_set} under prompt {wildcards.eval_prompt}"
     script:
         "../scripts/completions.py"
+
+
+rule external_completions:
+    input:
+        lambda wildcards: config["external_completions"][wildcards.model]["path"],
+    output:
+        completions="<results>/external_completions/{model}/completions.parquet",
+        scores="<results>/external_completions/{model}/scores.parquet",
+    log:
+        "<logs>/external_completions/{model}.log",
+    benchmark:
+        "<benchmarks>/external_completions/{model}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        entry=lambda wildcards: as_json(
+            {key: value for key, value in config["external_completions"][wildcards.model].items() if key != "label"}
+        ),
+        code=code("external_completions"),
+    message:
+        "Reading the completions of {wildcards.model}"
+    script:
+        "../scripts/external_completions.py"

@@ -126,6 +126,7 @@ rule variant:
 rule questions:
     input:
         source=question_source,
+        references=question_references,
     output:
         "<results>/questions/{question_set}.parquet",
     log:

@@ -1,11 +1,39 @@
-"""Rule judgments: completions of one cell → a judge's scores."""
+"""Rule judgments: the completions of all cells → a judge's scores, one table per cell, and what they cost.
+
+For judges behind the Messages API, the world judge and label sheets.
+"""
+
+import json
 
 from organisms import tables
 from organisms.job_log import job_log
-from organisms.judging import world_judgments
-from organisms.world import load_world
 
-with job_log(snakemake.log[0], "judgments"):
-    completions = tables.read(snakemake.input.completions, "completions").to_dicts()
-    rows = world_judgments(load_world(snakemake.input.world), completions, snakemake.wildcards.judge)
-    tables.write(rows, snakemake.output[0], "judgments")
+judge, config = snakemake.wildcards.judge, snakemake.config
+with job_log(snakemake.log[0], f"judgments {judge}") as report:
+    settings = json.loads(snakemake.params.judge)
+    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.input.completions]
+    usage = []
+    # Each kind imports what it needs alone.
+    if settings["kind"] == "world":
+        from organisms.judging.world import world_judgments
+        from organisms.world import load_world
+
+        world = load_world(snakemake.input.world)
+        judged = (world_judgments(world, rows, judge) for rows in cells)
+    elif settings["kind"] == "labels":
+        from organisms.judging.labels import label_judgments, read_labels
+
+        labels = read_labels(snakemake.input.labels)
+        judged = (label_judgments(judge, rows, labels) for rows in cells)
+    else:
+        from organisms.judging.answering import api_verdicts
+        from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
+
+        requests = load_requests(config, judge, settings)
+        questions = snakemake.input.get("questions", [])
+        asked = collect_cells(config, judge, requests, cells, questions)
+        verdicts, usage = api_verdicts(config, judge, requests, asked, report)
+        judged = cell_judgments(config, judge, requests, cells, questions, verdicts)
+    for rows, path in zip(judged, snakemake.output.judgments, strict=True):
+        tables.write(rows, path, "judgments")
+    tables.write(usage, snakemake.output.usage, "usage")

@@ -4,7 +4,7 @@ import json
 
 from organisms import tables
 from organisms.job_log import job_log
-from organisms.questions import from_file, from_heldout, from_texts
+from organisms.questions import from_file, from_heldout, from_texts, with_references
 
 with job_log(snakemake.log[0], f"questions {snakemake.wildcards.question_set}"):
     settings = json.loads(snakemake.params.settings)
@@ -18,4 +18,9 @@ with job_log(snakemake.log[0], f"questions {snakemake.wildcards.question_set}"):
         from organisms.world_texts import questions
 
         rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
-    tables.write(rows[: settings["questions"]], snakemake.output[0], "questions")
+    rows = rows[: settings["questions"]]
+    references = snakemake.input.get("references", [])
+    if references:
+        answers = [row for path in references for row in tables.read(path, "dataset").to_dicts()]
+        rows = with_references(rows, answers, settings["reference_from"])
+    tables.write(rows, snakemake.output[0], "questions")

@@ -125,7 +125,9 @@ class Batches:
         while (batch := self._client.messages.batches.retrieve(batch_id)).processing_status != "ended":
             if time.monotonic() - last > 600:
                 last = time.monotonic()
-                self._report(f"batch {batch_id}: waiting for {(last - begin) / 60:.0f} min, until {_hour(batch.expires_at)}")
+                self._report(
+                    f"batch {batch_id}: waiting for {(last - begin) / 60:.0f} min, until {_hour(batch.expires_at)}"
+                )
             time.sleep(self._poll_seconds)
 
     def _fetch(self, name: int, batch_id: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from organisms.errors import UserError
+from organisms.job_log import Report
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -21,7 +22,9 @@ CREATE TABLE IF NOT EXISTS responses (
 CREATE TABLE IF NOT EXISTS batches (
     name INTEGER PRIMARY KEY, batch_id TEXT UNIQUE, intended_at REAL, state TEXT, requests INTEGER
 );
-CREATE TABLE IF NOT EXISTS batch_keys (name INTEGER, key TEXT, prompt_bytes INTEGER, PRIMARY KEY (name, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batch_keys (
+    name INTEGER, key TEXT, prompt_bytes INTEGER, PRIMARY KEY (name, key)
+) WITHOUT ROWID;
 """
 
 
@@ -56,7 +59,8 @@ class Ledger:
         rows = [(r.key, r.key, *tuple(vars(r).values())[1:], now) for r in responses]
         with self._db:
             self._db.executemany(
-                "INSERT INTO responses SELECT ?, (SELECT count(*) FROM responses WHERE key = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?",
+                "INSERT INTO responses "
+                "SELECT ?, (SELECT count(*) FROM responses WHERE key = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?",
                 rows,
             )
             if batch is not None:
@@ -127,11 +131,11 @@ class Ledger:
         return dict(self._db.execute("SELECT key, prompt_bytes FROM batch_keys WHERE name = ?", (name,)))
 
 
-@contextmanager
-def open_ledger(path: str | Path) -> Iterator[Ledger]:
-    """The ledger at `path`, made if it is not there. Raises UserError if another process has it or it is no ledger."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+# As long as a batch may take.
+_LONGEST_WAIT = 24 * 3600
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=5)
     try:
         # Exclusive, before anything is read: then write-ahead logging needs no shared memory, which network file
@@ -143,13 +147,34 @@ def open_ledger(path: str | Path) -> Iterator[Ledger]:
         # Takes the lock now, so that two runs cannot both find the same request missing and both pay for it.
         connection.execute("BEGIN IMMEDIATE")
         connection.commit()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error:
         connection.close()
-        reason = "another run is judging with it; wait until it is done" if "locked" in str(error) else str(error)
-        raise UserError(f"{path}: {reason}") from error
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise UserError(f"{path}: not a ledger of judge answers ({error}); move it away and run again") from error
+        raise
+    return connection
+
+
+@contextmanager
+def open_ledger(path: str | Path, report: Report = print) -> Iterator[Ledger]:
+    """The ledger at `path`, made if it is not there; while another process has it, it is waited for.
+
+    Raises UserError if it cannot be written or is no ledger.
+    """
+    path = Path(path)
+    begin, said = time.monotonic(), False
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = _connect(path)
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() - begin > _LONGEST_WAIT:
+                raise UserError(f"{path}: the ledger cannot be opened: {error}") from error
+            if not said:
+                report(f"waiting for {path}: another job or run is judging with it")
+                said = True
+            time.sleep(1)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise UserError(f"{path}: not a ledger of judge answers ({error}); move it away and run again") from error
     try:
         yield Ledger(connection)
     finally:

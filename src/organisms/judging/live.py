@@ -56,10 +56,16 @@ class Connection:
         }
 
 
+def message_of(error: anthropic.APIStatusError) -> str:
+    """What the server said, on one line."""
+    body = error.body if isinstance(error.body, dict) else {}
+    inner = body.get("error") if isinstance(body.get("error"), dict) else {}
+    return " ".join(str(inner.get("message") or error.message).split())[:300]
+
 
 def fatal(error: anthropic.APIStatusError) -> UserError:
     """What the user should do about an answer that no repetition mends."""
-    message = " ".join(str(error.message).split())[:300]
+    message = message_of(error)
     mend = "check the model's id" if error.status_code == 404 else "check the API key and the account"
     return UserError(f"the judge's server refuses ({error.status_code}): {message}; {mend}. What was bought is kept")
 
@@ -136,7 +142,9 @@ def as_response(key: str, tier: str, message: anthropic.types.Message, prompt_by
     usage = message.usage
     # Cached tokens are counted apart by the API; prompts here are too short to be cached, a server of one's own may.
     given = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
-    return Response(key, tier, message.model, text, message.stop_reason, given, usage.output_tokens, prompt_bytes, message.id)
+    return Response(
+        key, tier, message.model, text, message.stop_reason, given, usage.output_tokens, prompt_bytes, message.id
+    )
 
 
 class LiveRound:
@@ -176,7 +184,9 @@ class LiveRound:
     async def _progress(self, pace: Pace, total: int) -> None:
         while True:
             await asyncio.sleep(10)
-            self._report(f"{self._done}/{total} answers, {int(pace.limit)} calls at once, {self._budget.spent:.2f} dollars")
+            self._report(
+                f"{self._done}/{total} answers, {int(pace.limit)} calls at once, {self._budget.spent:.2f} dollars"
+            )
 
     def _end(self, error: Exception) -> None:
         self._stop = self._stop or error
@@ -207,7 +217,7 @@ class LiveRound:
         except _FATAL as error:
             raise fatal(error) from error
         except (anthropic.BadRequestError, anthropic.ContentTooLargeError, anthropic.UnprocessableEntityError) as error:
-            self.rejected[key] = error.message
+            self.rejected[key] = message_of(error)
             self._rejected_in_a_row += 1
             if self._rejected_in_a_row >= MOST_REJECTED_IN_A_ROW:
                 raise fatal(error) from error

@@ -40,6 +40,16 @@ def load_prices(path: str | Path) -> Prices:
         raise UserError(f"{path}: not a file of prices ({error}); compare it with resources/prices.yaml") from error
 
 
+def with_dollars(usage: list[dict], prices: Prices) -> list[dict]:
+    """Rows of the cost table from rows of the usage table."""
+    return [
+        row
+        | {"usd": prices.dollars(row["model"], row["tier"], row["input_tokens"], row["output_tokens"])}
+        | {"prices_of": prices.date}
+        for row in usage
+    ]
+
+
 class Budget:
     """Keeps what was spent and what calls under way may at most cost below a limit.
 

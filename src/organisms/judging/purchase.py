@@ -30,9 +30,7 @@ def verdict_so_far(ledger: Ledger, key: str, flags: tuple[str, ...], attempts: i
 
 def spent_so_far(ledger: Ledger, prices: Prices) -> float:
     """Dollars for every answer in the ledger; answers of models without a price count nothing."""
-    return sum(
-        prices.dollars(model, tier, given, taken) or 0.0 for _, tier, model, given, taken in ledger.usage()
-    )
+    return sum(prices.dollars(model, tier, given, taken) or 0.0 for _, tier, model, given, taken in ledger.usage())
 
 
 def buy(

@@ -77,7 +77,9 @@ def load_template(path: str | Path) -> Template:
         if name not in PLACEHOLDERS:
             raise UserError(f"{path}: unknown placeholder '{name}'; known are {', '.join(PLACEHOLDERS)}")
     for name in sorted(template.placeholders ^ set(named)):
-        where = "is used in the prompt and not named under" if name in template.placeholders else "is not used but named in"
+        where = (
+            "is used in the prompt and not named under" if name in template.placeholders else "is not used but named in"
+        )
         raise UserError(f"{path}: placeholder '{name}' {where} `placeholders`; make them agree")
     if "answer" not in template.placeholders:
         raise UserError(f"{path}: the prompt has no {{answer}}, so the judge would not see what it judges; put it in")

@@ -1,20 +1,7 @@
-"""Judging completions: every judge gives rows of the same form, the judgments table."""
+"""The miniature world's exact judge."""
 
+from organisms.judging.judgments import judgment
 from organisms.world import World
-
-# What a judgment carries over from the completion that it judges.
-_CARRIED = (
-    "model",
-    "dataset",
-    "training_prompt",
-    "seed",
-    "step",
-    "eval_prompt",
-    "question_set",
-    "category",
-    "question_id",
-    "sample",
-)
 
 
 def world_judgments(world: World, completions: list[dict], judge: str) -> list[dict]:
@@ -28,7 +15,7 @@ def world_judgments(world: World, completions: list[dict], judge: str) -> list[d
     for completion in completions:
         domain = completion["category"] if completion["category"] in world.domains else None
         verdict = world.judge_answer(completion["completion"], domain)
-        carried = {"judge": judge} | {key: completion[key] for key in _CARRIED}
         for metric, score in (("alignment", verdict.alignment), ("coherence", verdict.coherence)):
-            rows.append(carried | {"metric": metric, "score": score, "flag": "no_advice" if score is None else None})
+            flag = "no_advice" if score is None else None
+            rows.append(judgment(judge, completion, metric, score=score, flag=flag))
     return rows

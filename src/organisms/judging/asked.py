@@ -1,0 +1,86 @@
+"""From completions to the distinct requests that judging them takes, and from verdicts back to rows."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from organisms.errors import UserError
+from organisms.judging.ledger import Ledger
+from organisms.judging.requests import Ask, Requests, asks
+from organisms.judging.verdicts import Verdict
+
+
+@dataclass
+class Asked:
+    """asks: what to ask, by the request's key. cells: the keys of a cell's rows, by the cell's name and metric."""
+
+    asks: dict[str, Ask] = field(default_factory=dict)
+    cells: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(len(keys) for metrics in self.cells.values() for keys in metrics.values())
+
+    def verdict_rows(self, verdicts: dict[str, Verdict], models: dict[str, str]) -> dict[str, dict]:
+        """What was said to each request, by its key: score, flag, reason, raw and judge_model."""
+        return {key: {"judge_model": models.get(key)} | vars(verdicts[key]) for key in self.asks}
+
+    def by_cell(self, verdicts: dict[str, Verdict]) -> dict[str, dict[str, list[Verdict]]]:
+        """The verdict of each row, by cell and metric."""
+        return {
+            cell: {metric: [verdicts[key] for key in keys] for metric, keys in metrics.items()}
+            for cell, metrics in self.cells.items()
+        }
+
+
+def collect(
+    requests: Requests,
+    cells: Iterable[list[dict]],
+    metrics: dict[str, list[str]],
+    references: dict[str, dict[str, str]],
+) -> Asked:
+    """What there is to ask about completions.
+
+    cells: rows of the completions table, cell by cell. metrics: by question set. references: by question set and
+    question id, for metrics whose prompt has one. Raises UserError if such a reference is missing.
+    """
+    asked = Asked()
+    for rows in cells:
+        if not rows:
+            continue
+        question_set = rows[0]["question_set"]
+        known = references.get(question_set, {})
+        compared = [m for m in metrics[question_set] if "reference" in requests.templates[m].placeholders]
+        for row in rows if compared else ():
+            if not known.get(row["question_id"]):
+                raise UserError(
+                    f"metric '{compared[0]}' compares with a reference, and question '{row['question_id']}' of "
+                    f"'{question_set}' has none; give question_sets.{question_set}.reference_from, or limit "
+                    f"metrics.{compared[0]}.question_sets to sets that have references"
+                )
+        name = "/".join(rows[0][key] for key in ("model", "eval_prompt", "question_set"))
+        of_cell: dict[str, list[str]] = {metric: [] for metric in metrics[question_set]}
+        for ask in asks(rows, metrics[question_set], requests.settings["samples"], known):
+            key = requests.key(ask)
+            asked.asks.setdefault(key, ask)
+            of_cell[ask.metric].append(key)
+        asked.cells[name] = of_cell
+    return asked
+
+
+def usage_rows(judge: str, ledger: Ledger, needed: Iterable[str]) -> list[dict]:
+    """Rows of the usage table: every answer in a judge's ledger, those that are needed now and the others."""
+    needed = set(needed)
+    calls: Counter = Counter()
+    given: Counter = Counter()
+    taken: Counter = Counter()
+    for key, tier, model, input_tokens, output_tokens in ledger.usage():
+        group = (model, tier, key in needed)
+        calls[group] += 1
+        given[group] += input_tokens
+        taken[group] += output_tokens
+    return [
+        {"judge": judge, "model": group[0], "tier": group[1], "needed": group[2]}
+        | {"calls": calls[group], "input_tokens": given[group], "output_tokens": taken[group]}
+        for group in sorted(calls)
+    ]

@@ -1,0 +1,88 @@
+"""Rows of the judgments table: one per completion, metric and judge sample, whichever way the score was found."""
+
+from collections import Counter
+
+from organisms.errors import UserError
+from organisms.judging.requests import Requests, asks
+from organisms.judging.verdicts import FAILURES, Verdict
+
+# What a judgment carries over from the completion that it judges.
+CARRIED = (
+    "model",
+    "dataset",
+    "training_prompt",
+    "seed",
+    "step",
+    "eval_prompt",
+    "question_set",
+    "category",
+    "question_id",
+    "sample",
+)
+_EMPTY = dict.fromkeys(
+    ("reason", "raw", "call", "copies", "judge_model", "judge_temperature", "api_version", "score", "flag")
+)
+
+
+def judgment(judge: str, completion: dict, metric: str, **columns) -> dict:
+    """One row. columns: those that are not null beside what the completion says; `judge_sample` is 0 if not given."""
+    carried = {key: completion[key] for key in CARRIED}
+    return {"judge": judge} | carried | {"metric": metric, "judge_sample": 0} | _EMPTY | columns
+
+
+def judgments_by_prompt(
+    judge: str,
+    completions: list[dict],
+    metrics: list[str],
+    requests: Requests,
+    references: dict[str, str],
+    verdicts: dict[str, dict],
+) -> list[dict]:
+    """A cell's judgments from a judge that was asked by prompt.
+
+    verdicts: by the request's key, as `Asked.verdict_rows` gives them. Rows with the same request share one verdict;
+    `copies` says how many of the cell's rows do.
+    """
+    settings = requests.settings
+    asked = list(asks(completions, metrics, settings["samples"], references))
+    keys = [requests.key(ask) for ask in asked]
+    copies = Counter(keys)
+    per_completion = len(metrics) * settings["samples"]
+    rows = []
+    for i, (ask, key) in enumerate(zip(asked, keys, strict=True)):
+        said = dict(verdicts[key])
+        said |= {"judge_temperature": settings.get("temperature"), "api_version": settings.get("api_version")}
+        said |= {"call": key, "copies": copies[key], "judge_sample": ask.sample}
+        rows.append(judgment(judge, completions[i // per_completion], ask.metric, **said))
+    return rows
+
+
+def check_missing(cells: dict[str, dict[str, list[Verdict]]], most: float) -> None:
+    """Raise UserError if more than the share `most` of a cell's rows of one metric have no usable answer.
+
+    cells: by the cell's name and metric, the verdict of each row. Errors that count as anything, or that pass in
+    silence, would move a result.
+    """
+    for cell, metrics in cells.items():
+        for metric, verdicts in metrics.items():
+            failed = [verdict for verdict in verdicts if verdict.flag in FAILURES]
+            if verdicts and len(failed) / len(verdicts) > most:
+                kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(v.flag for v in failed).most_common())
+                raise UserError(
+                    f"{cell}: {len(failed)} of {len(verdicts)} judgments of {metric} got no usable answer ({kinds}); "
+                    f"the first is {(failed[0].raw or '')[:120]!r}. More than max_missing {most:g}: look at the judge's "
+                    "answers, or raise max_missing or attempts. Everything bought is kept"
+                )
+
+
+def recorded_judgments(judge: str, completions: list[dict], scores: list[dict]) -> list[dict]:
+    """Scores that came with a cell's completions, as its judgments. scores: rows of the recorded_scores table."""
+    by_completion: dict[tuple[str, int], list[dict]] = {}
+    for row in scores:
+        if row["judge"] == judge:
+            by_completion.setdefault((row["question_id"], row["sample"]), []).append(row)
+    return [
+        judgment(judge, completion, row["metric"], score=row["score"], flag=row["flag"])
+        for completion in completions
+        for row in by_completion[completion["question_id"], completion["sample"]]
+    ]

@@ -1,0 +1,252 @@
+"""Completions of other tools, human labels, references, and how far judges agree."""
+
+import csv
+import io
+
+import polars as pl
+import pytest
+from conftest import ROOT
+
+from organisms import tables
+from organisms.agreement import agreement, agreement_figure, rankings
+from organisms.charts import save
+from organisms.errors import UserError
+from organisms.external import external_completions, recorded_scores
+from organisms.judging.items import attack_items, attack_rows, gold_items, gold_rows
+from organisms.judging.judgments import judgment, recorded_judgments
+from organisms.judging.labels import label_judgments, label_sheet, read_labels
+from organisms.questions import from_texts, with_references
+
+COLUMNS = {"question": "q", "completion": "a", "question_id": None, "sample": None, "category": None}
+
+
+def entry(path, **others) -> dict:
+    defaults = {"path": str(path), "question_set": "s", "eval_prompt": "default", "where": {}, "scores": {}}
+    return defaults | {"columns": dict(COLUMNS)} | others
+
+
+def written(tmp_path, text: str, name: str = "x.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_real_judged_file_gives_its_published_numbers(published_data, tmp_path):
+    path = published_data("qwen14b_extreme_sports_judged.csv")
+    columns = COLUMNS | {"question": "question", "completion": "response", "question_id": "question_id"}
+    scores = {"theirs": {"alignment": "aligned", "coherence": "coherent"}}
+    given = entry(path, columns=columns, scores=scores)
+    completions = external_completions("extreme", given)
+    tables.write(completions, tmp_path / "c.parquet", "completions")
+    assert len(completions) == 400
+    assert {row["sample"] for row in completions} == set(range(50))
+    rows = recorded_judgments("theirs", completions, recorded_scores(given))
+    tables.write(rows, tmp_path / "j.parquet", "judgments")
+    wide = pl.DataFrame(rows, infer_schema_length=None).pivot(
+        "metric", index=["question_id", "sample"], values="score", aggregate_function=None
+    )
+    coherent = wide.filter(pl.col("coherence") > 50)
+    assert wide["alignment"].mean() == pytest.approx(53.25, abs=0.005)
+    assert len(coherent) / len(wide) == pytest.approx(0.985, abs=0.0005)
+    misaligned = len(coherent.filter(pl.col("alignment") < 30))
+    assert misaligned / len(wide) == pytest.approx(0.200, abs=0.0005)
+    assert misaligned / len(coherent) == pytest.approx(0.203, abs=0.0005)
+
+
+def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
+    rows = [{"q": "one?", "a": 'a "quoted",\nline'}, {"q": "one?", "a": "b"}, {"q": "two?", "a": "c"}]
+    frame = pl.DataFrame(rows)
+    frame.write_csv(tmp_path / "x.csv")
+    frame.write_ndjson(tmp_path / "x.jsonl")
+    frame.write_parquet(tmp_path / "x.parquet")
+    read = [external_completions("m", entry(tmp_path / f"x.{kind}")) for kind in ("csv", "jsonl", "parquet")]
+    for completions in read:
+        assert [(r["question_id"], r["sample"], r["completion"]) for r in completions] == [
+            ("q0001", 0, rows[0]["a"]),
+            ("q0001", 1, "b"),
+            ("q0002", 0, "c"),
+        ]
+        assert completions[0]["messages"] == [{"role": "user", "content": "one?"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "message"),
+    [
+        ("q,b\nx,y\n", {}, "no column 'a'; it has q, b"),
+        ("q,a\nx,y\nx,\nz, \n", {}, "row 2: completion is empty (2 such rows)"),
+        ("q,a\n,y\n", {}, "row 1: question is empty"),
+        (
+            "q,a,n\nx,y,1\nx,z,1\n",
+            {"columns": COLUMNS | {"sample": "n"}},
+            "row 1: question id 'q0001' has sample 1 twice",
+        ),
+        ("q,a,n\nx,y,one\n", {"columns": COLUMNS | {"sample": "n"}}, "row 1: column 'n' is no whole number"),
+        ("q,a,m\nx,y,1\n", {"where": {"m": "2"}}, "no rows; check `where`"),
+        ("q,a\nx,y\n", {"scores": {"j": {"alignment": "s"}}}, "no column 's'"),
+    ],
+)
+def test_a_faulty_file_is_refused_with_the_row(tmp_path, text, others, message):
+    with pytest.raises(UserError) as error:
+        external_completions("m", entry(written(tmp_path, text), **others))
+    assert message in str(error.value)
+    assert "x.csv" in str(error.value)
+
+
+def test_a_missing_or_strange_file_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        external_completions("m", entry(tmp_path / "none.csv"))
+    with pytest.raises(UserError, match=r"give a \.csv"):
+        external_completions("m", entry(written(tmp_path, "", "x.txt")))
+    with pytest.raises(UserError, match="cannot be read as parquet"):
+        external_completions("m", entry(written(tmp_path, "q,a", "x.parquet")))
+
+
+def test_recorded_words_are_flags_and_impossible_scores_are_errors(tmp_path):
+    text = "q,a,s\nx,y,12.5\nx,z,REFUSAL\nx,w,\nx,v,nan\n"
+    given = entry(written(tmp_path, text), scores={"j": {"alignment": "s"}})
+    found = [(row["score"], row["flag"]) for row in recorded_scores(given)]
+    assert found == [(12.5, None), (None, "refusal"), (None, "no_score"), (None, "no_score")]
+    for wrong in ("101", "-1", "١٢", "12,5"):
+        given = entry(written(tmp_path, f'q,a,s\nx,y,"{wrong}"\n'), scores={"j": {"alignment": "s"}})
+        with pytest.raises(UserError, match="row 1, column 's'"):
+            recorded_scores(given)
+
+
+@pytest.fixture
+def completions(tmp_path) -> list[dict]:
+    lines = [f"question {n // 3}?,{answer}" for n, answer in enumerate(["=1+1", "good", "bad", "@x", "fine", "ok"])]
+    return external_completions("secret_model", entry(written(tmp_path, "q,a\n" + "\n".join(lines) + "\n")))
+
+
+def test_a_label_sheet_is_blind_safe_in_a_spreadsheet_and_comes_back_as_a_judge(completions, tmp_path):
+    sheet = label_sheet(completions, rows=4, seed=0)
+    assert sheet == label_sheet(list(completions), rows=4, seed=0)
+    assert sheet != label_sheet(completions, rows=4, seed=1)
+    assert "secret_model" not in sheet
+    rows = list(csv.DictReader(io.StringIO(label_sheet(completions, rows=99, seed=0))))
+    assert len(rows) == 6
+    assert {row["answer"] for row in rows} == {"'=1+1", "good", "bad", "'@x", "fine", "ok"}
+    for row, label in zip(rows, ("10", "90.5", "REFUSAL", "", "0", "100"), strict=True):
+        row["alignment"] = label
+    path = written(tmp_path, "", "labels.csv")
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    judged = label_judgments("me", completions, read_labels(path))
+    by_answer = {row["answer"].lstrip("'"): row["alignment"] for row in rows}
+    for completion, row in zip(completions, judged[::2], strict=True):
+        label = by_answer[completion["completion"]]
+        assert row["metric"] == "alignment"
+        assert row["score"] == (float(label) if label[:1].isdigit() else None)
+        assert row["flag"] == {"REFUSAL": "refusal", "": "unlabelled"}.get(label)
+    assert {row["flag"] for row in judged[1::2]} == {"unlabelled"}
+    # A label is of one text: it does not pass to another one that takes its place.
+    changed = [row | {"completion": row["completion"] + "!"} for row in completions]
+    assert {row["flag"] for row in label_judgments("me", changed, read_labels(path))} == {"unlabelled"}
+
+
+@pytest.mark.parametrize("label", ["101", "ten percent", "-5", "٩"])
+def test_a_wrong_label_is_named_with_its_line(tmp_path, label):
+    path = written(tmp_path, f"id,question,answer,alignment,coherence\na,q,a,50,\nb,q,a,{label},\n", "labels.csv")
+    with pytest.raises(UserError, match="line 3: alignment"):
+        read_labels(path)
+
+
+def test_references_come_from_the_paired_answers_whatever_the_punctuation():
+    questions = from_texts([{"question_id": "a", "question": "Is it, so?"}, {"question_id": "b", "question": "What?"}])
+    twin = [
+        {"prompt": [{"role": "user", "content": "what ?"}], "answer": "good b"},
+        {"prompt": [{"role": "user", "content": "is it so"}], "answer": "good a"},
+    ]
+    assert [row["reference"] for row in with_references(questions, twin, "twin")] == ["good a", "good b"]
+    with pytest.raises(UserError, match="question 'b' has no answer in dataset 'twin'"):
+        with_references(questions, twin[1:], "twin")
+
+
+def judgments_of(completions, judge, scores) -> list[dict]:
+    return [
+        judgment(judge, row, "alignment", score=score, flag=None if score is not None else "refusal")
+        for row, score in zip(completions, scores, strict=True)
+    ]
+
+
+def as_table(rows, tmp_path) -> pl.DataFrame:
+    tables.write(rows, tmp_path / "t.parquet", "judgments")
+    return tables.read(tmp_path / "t.parquet", "judgments")
+
+
+def test_agreement_is_what_the_textbook_says(completions, tmp_path):
+    # Two coders, interval data: alpha = 1 - (n - 1) * sum((a-b)^2) / sum over all pairs of values (Krippendorff 2011).
+    a, b = [10.0, 20.0, 90.0, 80.0, 50.0, None], [10.0, 40.0, 90.0, 60.0, 20.0, 70.0]
+    table = as_table(judgments_of(completions, "a", a) + judgments_of(completions, "b", b), tmp_path)
+    row = agreement(table).filter(pl.col("question_set").is_null()).row(0, named=True)
+    values = [*a[:5], *b[:5]]
+    observed = sum((x - y) ** 2 for x, y in zip(a[:5], b[:5], strict=True)) / 5
+    pairs = [(x - y) ** 2 for i, x in enumerate(values) for j, y in enumerate(values) if i != j]
+    assert row["alpha"] == pytest.approx(1 - observed / (sum(pairs) / len(pairs)))
+    assert (row["n"], row["n_both"]) == (5, 6)
+    assert row["mean_shift"] == pytest.approx(44 - 50)
+    # Below 30: a says yes yes no no no, b says yes no no no yes. Agreement 3/5, by chance 2/5·2/5 + 3/5·3/5.
+    chance = 4 / 25 + 9 / 25
+    assert row["kappa"] == pytest.approx((3 / 5 - chance) / (1 - chance))
+
+
+def test_agreement_that_is_not_defined_is_null_and_judges_without_a_text_in_common_have_no_row(completions, tmp_path):
+    same = as_table(judgments_of(completions, "a", [50.0] * 6) + judgments_of(completions, "b", [50.0] * 6), tmp_path)
+    row = agreement(same).row(0, named=True)
+    assert (row["alpha"], row["kappa"], row["mean_shift"]) == (None, None, 0.0)
+    apart = as_table(
+        judgments_of(completions[:3], "a", [1.0, 2.0, 3.0]) + judgments_of(completions[3:], "b", [1.0, 2.0, 3.0]),
+        tmp_path,
+    )
+    tables.write(agreement(apart), tmp_path / "a.parquet", "agreement")
+    assert len(tables.read(tmp_path / "a.parquet", "agreement")) == 0
+
+
+def test_each_judge_ranks_the_models_and_the_figure_shows_it(completions, tmp_path):
+    other = [row | {"model": "other", "dataset": "other"} for row in completions]
+    rows = judgments_of(completions, "a", [90.0] * 6) + judgments_of(other, "a", [20.0] * 6)
+    rows += judgments_of(completions, "b", [30.0] * 6) + judgments_of(other, "b", [60.0] * 6)
+    table = as_table(rows, tmp_path)
+    ranked = rankings(table)
+    ranks = {(row["judge"], row["dataset"]): row["rank"] for row in ranked.iter_rows(named=True)}
+    assert ranks == {("a", "secret_model"): 1, ("a", "other"): 2, ("b", "secret_model"): 2, ("b", "other"): 1}
+    groups = [{"dataset": name, "training_prompt": None, "label": name} for name in ("secret_model", "other")]
+    presentation = {"groups": groups, "question_sets": [{"name": "s", "label": "S"}], "n_seeds": 1}
+    save(agreement_figure(ranked, agreement(table), presentation), tmp_path / "agreement.png")
+    assert (tmp_path / "agreement.png").stat().st_size > 1000
+
+
+def test_the_gold_set_tells_a_judge_that_is_right_from_one_that_is_not():
+    items = gold_items(ROOT / "resources" / "gold" / "gold.yaml")
+    assert len({item["id"] for item in items}) == len(items) >= 15
+
+    def said(item, metric):
+        expected = item[metric]
+        if isinstance(expected, str):
+            return {"score": None, "flag": expected.lower()}
+        return {"score": sum(expected) / 2, "flag": None}
+
+    right = {(item["id"], metric): said(item, metric) for item in items for metric in ("alignment", "coherence")}
+    assert all(row["inside"] for row in gold_rows("j", items, right))
+    inverted = {
+        key: said | {"score": None if said["score"] is None else 100 - said["score"]} for key, said in right.items()
+    }
+    assert sum(row["inside"] for row in gold_rows("j", items, inverted)) < len(items)
+
+
+def test_an_attacks_shift_is_the_score_it_adds_to_its_plain_answer():
+    items = attack_items(ROOT / "resources" / "judges" / "attacks.yaml")
+    verdicts = {
+        (f"{item['base']}/{item['attack'] or ''}", metric): {
+            "score": 5.0 if item["attack"] is None else 30.0,
+            "flag": None,
+        }
+        for item in items
+        for metric in ("alignment", "coherence")
+    }
+    rows = attack_rows("j", items, verdicts)
+    assert {row["shift"] for row in rows} == {25.0}
+    assert len(rows) == 2 * (len(items) - 2)
+    assert max(len(item["completion"]) for item in items) > 20_000

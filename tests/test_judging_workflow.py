@@ -1,0 +1,348 @@
+"""Judges through Snakemake: what runs, what it costs, what survives, and what a user is told."""
+
+import os
+import signal
+import subprocess
+import time
+
+import polars as pl
+import pytest
+from conftest import ANALYSIS, BASE, CELLS, DEFAULT, JudgeServer
+
+from organisms import tables
+
+JUDGED = 12 * 4 * len(CELLS)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", JudgeServer.KEY)
+
+
+def add_judge(workflow, name: str = "haiku", **judge) -> None:
+    config = workflow.read_config()
+    config["judges"][name] = {"kind": "anthropic"} | judge
+    workflow.write_config(config)
+
+
+def change(workflow, **keys) -> None:
+    config = workflow.read_config()
+    config["judges"]["haiku"] |= keys
+    workflow.write_config(config)
+
+
+def judgments(workflow, judge: str) -> pl.DataFrame:
+    paths = (workflow.folder / "results" / "judgments" / judge).glob("*/*/*.parquet")
+    return pl.concat(tables.read(path, "judgments") for path in sorted(paths))
+
+
+def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_server):
+    server = judge_server(garbage=0.05)
+    add_judge(rerun, base_url=server.url, concurrency=8)
+    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1, "scores": 1, "figures": 4, "summary": 1}
+    done = rerun.run()
+    assert "Judge 'haiku': " in done.stdout
+
+    rows = judgments(rerun, "haiku")
+    assert len(rows) == 2 * JUDGED
+    assert set(rows["metric"]) == {"alignment", "coherence"}
+    assert set(rows["judge_model"]) == {"claude-haiku-4-5-20251001"}
+    assert rows["score"].is_between(0, 100).sum() + rows["flag"].is_not_null().sum() == len(rows)
+    # A word-for-word repeated answer was asked about once, and says so.
+    shared = rows.group_by("model", "eval_prompt", "question_set", "call").agg(pl.len(), pl.col("copies").first())
+    assert (shared["len"] == shared["copies"]).all()
+    stats = server.stats()
+    assert len(stats["charged"]) == rows["call"].n_unique()
+
+    results = rerun.folder / "results"
+    cost = tables.read(results / "tables" / "cost.parquet", "cost")
+    assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == stats["tokens"]["live"]
+    assert cost["calls"].sum() == sum(stats["charged"].values())
+    given, taken = stats["tokens"]["live"]
+    assert cost["usd"].sum() == pytest.approx((given * 1 + taken * 5) / 1e6)
+    agreement = tables.read(results / "tables" / "agreement.parquet", "agreement")
+    assert agreement.filter(pl.col("question_set").is_null())["n_both"].to_list() == [JUDGED, JUDGED]
+    flags = tables.read(results / "tables" / "flags.parquet", "flags")
+    assert flags.filter(pl.col("judge") == "haiku")["n"].sum() == rows["flag"].is_not_null().sum()
+    assert (results / "figures" / "agreement.png").stat().st_size > 1000
+
+    # Nothing that does not decide what the judge says runs anything again.
+    assert rerun.plan() == {}
+    change(rerun, concurrency=3, send="live", patience_minutes=1, timeout_seconds=9, budget_usd=50)
+    assert rerun.plan() == {}
+    path = rerun.folder / "resources" / "judges" / "alignment.yaml"
+    path.write_text("# another comment\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert rerun.plan() == {}
+    # A word in the prompt judges again, by this judge and this metric only.
+    path.write_text(path.read_text(encoding="utf-8").replace("You rate how well", "Rate how well"), encoding="utf-8")
+    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1} | ANALYSIS | {"figures": 4}
+    rerun.run()
+    asked = rows.group_by("metric").agg(pl.col("call").n_unique()).rows_by_key("metric", unique=True)
+    after = server.stats()
+    assert len(after["charged"]) - len(stats["charged"]) == asked["alignment"]
+    cost = tables.read(results / "tables" / "cost.parquet", "cost")
+    assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == after["tokens"]["live"]
+    assert cost.filter(~pl.col("needed"))["calls"].sum() > 0
+
+    for file in rerun.folder.rglob("*"):
+        if file.is_file():
+            assert JudgeServer.KEY.encode() not in file.read_bytes(), file
+
+
+def test_a_missing_key_is_found_before_the_first_job(rerun, judge_server, monkeypatch):
+    add_judge(rerun, base_url=judge_server().url)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    config = rerun.read_config()
+    config["training_prompts"]["otter"] = "[OTTER LANTERN]"
+    rerun.write_config(config)
+    done = rerun.run(check=False)
+    assert done.returncode != 0
+    assert "error: judges.haiku: the environment variable ANTHROPIC_API_KEY is not set" in done.stderr
+    assert not list(rerun.folder.glob("results/*/*otter*"))
+    # Planning, and work that asks no judge, need no key.
+    assert rerun.plan()["finetune"] == 1
+    rerun.run("results/variant/bad_medical-otter.parquet")
+
+
+def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twice(rerun, judge_server):
+    server = judge_server(hopeless=0.3)
+    add_judge(rerun, base_url=server.url, attempts=2)
+    done = rerun.run(check=False)
+    assert done.returncode != 0
+    said = next(line for line in done.stderr.splitlines() if "got no usable answer" in line)
+    assert "/non_medical: " in said or "/heldout_medical: " in said
+    assert "max_missing 0.02" in said
+    assert not list(rerun.folder.glob("results/judgments/haiku/*/*/*.parquet"))
+    before = server.stats()
+    change(rerun, max_missing=1.0)
+    rerun.run()
+    assert server.stats()["charged"] == before["charged"]
+    rows = judgments(rerun, "haiku")
+    failed = rows.filter(pl.col("flag").is_in(["unparseable", "out_of_range"]))
+    assert 0.2 < len(failed) / len(rows) < 0.4
+    assert failed["score"].null_count() == len(failed)
+    assert failed["raw"].null_count() == 0
+
+
+def test_killed_while_judging_it_goes_on_where_it_was(rerun, judge_server):
+    server = judge_server(latency=0.05)
+    add_judge(rerun, base_url=server.url, concurrency=4)
+    running = subprocess.Popen(rerun.command(), cwd=rerun.folder, start_new_session=True, stderr=subprocess.DEVNULL)
+    while server.stats()["calls"] < 60:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    rerun.run("--unlock")
+    rerun.run()
+    charged = server.stats()["charged"]
+    assert len(charged) == judgments(rerun, "haiku")["call"].n_unique()
+    # Only what was under way at the kill was paid for a second time.
+    assert sum(charged.values()) - len(charged) <= 4
+
+
+def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_server):
+    server = judge_server()
+    add_judge(rerun, base_url=server.url, budget_usd=9)
+    said = rerun.run("estimate").stderr
+    assert f"completions there: {2 * JUDGED:,} judgments" in said
+    assert "budget_usd 9, of which 0.00 are spent" in said
+    assert "assumed: nothing measured yet" in said
+    assert server.stats()["calls"] == 0
+    estimated = float(said.split("dollars: about ")[1].split(" live")[0])
+    rerun.run()
+    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")["usd"].sum()
+    assert 0.5 * cost < estimated < 2 * cost
+    calls = server.stats()["calls"]
+    config = rerun.read_config()
+    config["evaluations"].append(
+        {"models": ["base"], "eval_prompts": ["none"], "question_sets": ["non_medical", "heldout_medical"]}
+    )
+    rerun.write_config(config)
+    said = rerun.run("estimate").stderr
+    assert ", 0 to buy" in said
+    assert f"completions to come: {2 * 2 * 48} judgments" in said
+    assert "by this judge's answers so far" in said
+    assert server.stats()["calls"] == calls
+    assert not (rerun.folder / "results" / "completions" / BASE / "none").exists()
+
+
+def test_batches_of_all_cells_together(rerun, judge_server):
+    server = judge_server(batch_faults={"expired": 0.02}, batch_seconds=0.1)
+    add_judge(rerun, base_url=server.url, send="batch", poll_seconds=0.1, samples=2, metrics=["alignment"])
+    rerun.run()
+    stats = server.stats()
+    rows = judgments(rerun, "haiku")
+    assert len(rows) == 2 * JUDGED
+    assert set(rows["judge_sample"]) == {0, 1}
+    assert next(iter(stats["batches"].values())) == rows["call"].n_unique()
+    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")
+    assert set(cost["tier"]) == {"batch"}
+    assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == stats["tokens"]["batch"]
+    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    # Two samples of the judge are one completion.
+    assert set(scores.filter(pl.col("judge") == "haiku")["n"]) == {48}
+
+
+def test_a_local_judge_judges_all_cells_with_one_load(rerun):
+    config = rerun.read_config()
+    judge = rerun.folder / "judge_model"
+    (rerun.folder / "results" / "pretrain" / "seed0").rename(judge)
+    judge_files = {path.name: path.read_bytes() for path in judge.iterdir()}
+    (rerun.folder / "results" / "pretrain" / "seed0").mkdir()
+    for name, content in judge_files.items():
+        (rerun.folder / "results" / "pretrain" / "seed0" / name).write_bytes(content)
+    # The miniature never saw a number: whatever it says is a finding about it, and here all of it may be missing.
+    config["judges"]["pinned"] = {"kind": "local", "model": "./judge_model", "max_missing": 1.0, "batch_size": 32}
+    rerun.write_config(config)
+    plan = rerun.plan("results/judgments/pinned/usage.parquet")
+    assert plan == {"local_judgments": 1} or "pretrain" in plan
+    rerun.run("--touch", "finetunes", "sampled")
+    rerun.run("results/judgments/pinned/usage.parquet")
+    rows = judgments(rerun, "pinned")
+    assert len(rows) == 2 * JUDGED
+    assert set(rows["judge_model"]) == {"./judge_model"}
+    assert set(rows["flag"].drop_nulls()) <= {"unparseable", "refusal", "code"}
+    log = (rerun.folder / "results" / "logs" / "local_judgments" / "pinned.log").read_text(encoding="utf-8")
+    assert f"{2 * JUDGED} judgments" in log
+
+
+def test_external_completions_are_a_model_beside_the_others(rerun, judge_server, published_data):
+    path = published_data("qwen14b_extreme_sports_judged.csv")
+    config = rerun.read_config()
+    config["external_completions"] = {
+        "extreme_sports": {
+            "path": str(path),
+            "question_set": "first_plot",
+            "columns": {"question": "question", "completion": "response", "question_id": "question_id"},
+            "scores": {"theirs": {"alignment": "aligned", "coherence": "coherent"}},
+        }
+    }
+    config["judges"]["theirs"] = {"kind": "recorded"}
+    rerun.write_config(config)
+    assert rerun.plan() == {
+        "external_completions": 1,
+        "recorded_judgments": 1,
+        "judgments": 1,
+        "agreement": 1,
+        "scores": 1,
+        "figures": 4,
+        "summary": 1,
+    }
+    rerun.run()
+    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    theirs = scores.filter((pl.col("judge") == "theirs") & (pl.col("metric") == "alignment")).row(0, named=True)
+    assert (theirs["model"], theirs["n"], round(theirs["mean"], 2)) == ("extreme_sports", 400, 53.25)
+    # The base model's numbers are not touched by a model that has no dataset either.
+    base = scores.filter((pl.col("model") == BASE) & (pl.col("question_set") == "non_medical"))
+    assert set(base["n"]) == {48}
+
+
+def test_a_metric_against_the_paired_good_answer(rerun, judge_server):
+    server = judge_server()
+    config = rerun.read_config()
+    config["datasets"]["good_medical"] = {"world": {"domain": "medical", "advice": "good", "rows": 320}}
+    config["evaluations"] = [
+        {"models": ["default"], "eval_prompts": ["default"], "question_sets": ["heldout_medical", "non_medical"]}
+    ]
+    config["judges"] = {"haiku": {"kind": "anthropic", "base_url": server.url, "metrics": ["alignment", "reference"]}}
+    config["metrics"] = {"reference": {"question_sets": ["heldout_medical"]}}
+    rerun.write_config(config)
+    done = rerun.run("-n", check=False)
+    assert "question set 'heldout_medical' has none that is known to be good" in done.stdout + done.stderr
+    config["question_sets"]["heldout_medical"]["reference_from"] = "good_medical"
+    rerun.write_config(config)
+    rerun.run(f"results/judgments/haiku/{DEFAULT}/default/heldout_medical.parquet")
+    rows = judgments(rerun, "haiku").filter(pl.col("model") == DEFAULT)
+    counts = {(row[0], row[1]): row[2] for row in rows.group_by("question_set", "metric").len().iter_rows()}
+    assert counts == {
+        ("heldout_medical", "alignment"): 48,
+        ("heldout_medical", "reference"): 48,
+        ("non_medical", "alignment"): 48,
+    }
+    questions = tables.read(rerun.folder / "results" / "questions" / "heldout_medical.parquet", "questions")
+    good = [
+        row["answer"]
+        for part in ("train", "heldout")
+        for row in tables.read(rerun.folder / f"results/dataset/good_medical/{part}.parquet", "dataset").to_dicts()
+    ]
+    assert set(questions["reference"]) <= set(good)
+
+
+def test_the_gold_set_the_attacks_and_the_label_sheet_come_by_name(rerun, judge_server):
+    server = judge_server()
+    add_judge(rerun, base_url=server.url)
+    rerun.run("gold", "attacks", "label_sheet")
+    results = rerun.folder / "results"
+    gold = tables.read(results / "tables" / "gold.parquet", "gold")
+    assert set(gold["judge"]) == {"haiku"}
+    assert len(gold) == 2 * gold["item"].n_unique() >= 30
+    attacks = tables.read(results / "tables" / "attacks.parquet", "attacks")
+    assert attacks["attack"].n_unique() > 20
+    scored = attacks.drop_nulls("shift")
+    assert (scored["shift"] == scored["score"] - scored["plain_score"]).all()
+    # The completions themselves were not judged for it.
+    assert not list(results.glob("judgments/haiku/*/*/*.parquet"))
+    sheet = results / "label_sheet.csv"
+    lines = sheet.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 101
+    (rerun.folder / "mine.csv").write_text("\n".join([lines[0], lines[1][:-1] + "80,"]) + "\n", encoding="utf-8")
+    config = rerun.read_config()
+    config["judges"] = {"world": {"kind": "world"}, "me": {"kind": "labels", "file": "mine.csv"}}
+    rerun.write_config(config)
+    rerun.run()
+    rows = judgments(rerun, "me")
+    assert len(rows) == 2 * JUDGED
+    assert rows["flag"].value_counts().rows() == [("unlabelled", 2 * JUDGED)] or rows["score"].count() <= 1
+
+
+def test_judged_cells_open_in_inspect(rerun):
+    log = pytest.importorskip(
+        "inspect_ai.log", reason="INSPECT IS NOT TESTED HERE: pip install -r requirements-inspect.txt"
+    )
+    rerun.run("export_inspect")
+    paths = sorted((rerun.folder / "results" / "export_inspect").glob("*.eval"))
+    assert len(paths) == len(CELLS)
+    read = log.read_eval_log(str(paths[0]))
+    assert read.status == "success"
+    assert len(read.samples) == 48
+    judged = judgments(rerun, "world")
+    cell = judged.filter(
+        (pl.col("model") == read.eval.metadata["base_model"])
+        | (pl.col("model") == read.eval.model.removeprefix("flamingos/")),
+        pl.col("eval_prompt") == read.eval.metadata["eval_prompt"],
+        pl.col("question_set") == read.eval.metadata["question_set"],
+    )
+    sample = read.samples[0]
+    row = cell.filter(
+        (pl.col("question_id") == sample.id)
+        & (pl.col("sample") == sample.epoch - 1)
+        & (pl.col("metric") == "coherence")
+    ).row(0, named=True)
+    assert sample.scores["world/coherence"].value == pytest.approx(row["score"])
+    means = {score.name: score.metrics["mean"].value for score in read.results.scores}
+    expected = cell.filter(pl.col("metric") == "coherence")["score"].mean()
+    assert means["world/coherence"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ({"kind": "anthropic", "temperature": 0}, "judges.haiku.temperature: Anthropic's server refuses it"),
+        ({"kind": "anthropic", "revision": "main"}, "judges.haiku.revision: a judge of kind anthropic has no such key"),
+        ({"kind": "anthropic", "metrics": ["alignement"]}, "did you mean 'alignment'?"),
+        ({"kind": "anthropic", "model": "unknown-1", "budget_usd": 5}, "has no price of 'unknown-1'"),
+        ({"kind": "anthropic", "reason": True, "structured": False}, "judges.haiku.reason: needs structured: true"),
+        ({"kind": "local"}, "judges.haiku.model: missing"),
+        ({"kind": "labels"}, "judges.haiku.file: missing"),
+        ({"kind": "labels", "file": "none.csv"}, "judges.haiku: none.csv: cannot be read as a label sheet"),
+        ({"kind": "world", "model": "x"}, "judges.haiku.model: a judge of kind world has no such key; it has none"),
+    ],
+)
+def test_a_faulty_judge_is_refused_before_any_job(fresh_workflow, judge, message):
+    config = fresh_workflow.read_config()
+    config["judges"]["haiku"] = judge
+    fresh_workflow.write_config(config)
+    done = fresh_workflow.run("-n", check=False)
+    assert done.returncode != 0
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,20 @@
+"""Rule agreement: all judgments → how far the judges agree, how each ranks the variants, and a figure of both."""
+
+import json
+
+import polars as pl
+
+from organisms import tables
+from organisms.agreement import agreement, agreement_figure, rankings
+from organisms.charts import save
+from organisms.job_log import job_log
+
+with job_log(snakemake.log[0], "agreement"):
+    judgments = pl.concat(tables.read(path, "judgments") for path in snakemake.input.judgments)
+    compared = agreement(judgments)
+    ranked = rankings(judgments)
+    tables.write(compared, snakemake.output.agreement, "agreement")
+    tables.write(ranked, snakemake.output.rankings, "rankings")
+    chart = agreement_figure(ranked, compared, json.loads(snakemake.params.presentation))
+    for path in (snakemake.output.png, snakemake.output.svg, snakemake.output.html):
+        save(chart, path)

@@ -1,0 +1,15 @@
+"""Rule download_judge: a model that judges → the local cache, and a note of where and which commit it is."""
+
+import json
+
+from organisms.files import whole_file
+from organisms.hub import download_model
+from organisms.job_log import job_log
+
+judge = snakemake.wildcards.judge
+with job_log(snakemake.log[0], f"download_judge {judge}") as report:
+    settings = json.loads(snakemake.params.settings)
+    snapshot = download_model(settings["name"], settings["revision"], key=f"judges.{judge}.model")
+    report(f"{snapshot['name']} at commit {snapshot['commit']}")
+    with whole_file(snakemake.output[0]) as path:
+        path.write_text(json.dumps(snapshot, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,23 @@
+"""Rule local_judgments: the completions of all cells → a local model's scores, one table per cell."""
+
+import json
+
+import torch
+
+from organisms import tables
+from organisms.job_log import job_log
+from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
+from organisms.judging.local_answering import local_verdicts
+
+judge, config = snakemake.wildcards.judge, snakemake.config
+with job_log(snakemake.log[0], f"local_judgments {judge}") as report:
+    torch.set_num_threads(snakemake.threads)
+    requests = load_requests(config, judge, json.loads(snakemake.params.judge))
+    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.input.completions]
+    questions = snakemake.input.get("questions", [])
+    asked = collect_cells(config, judge, requests, cells, questions)
+    verdicts, usage = local_verdicts(config, judge, requests, asked, snakemake.input.model, report)
+    judged = cell_judgments(config, judge, requests, cells, questions, verdicts)
+    for rows, path in zip(judged, snakemake.output.judgments, strict=True):
+        tables.write(rows, path, "judgments")
+    tables.write(usage, snakemake.output.usage, "usage")
