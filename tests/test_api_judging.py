@@ -1,5 +1,6 @@
 """Judging through the Messages API, against a server on loopback that breaks in every way it can."""
 
+import asyncio
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from conftest import ROOT, JudgeServer
@@ -15,7 +17,7 @@ from conftest import ROOT, JudgeServer
 from organisms.errors import UserError
 from organisms.judging.asked import usage_rows
 from organisms.judging.ledger import open_ledger
-from organisms.judging.live import Connection
+from organisms.judging.live import Connection, Pace
 from organisms.judging.prices import load_prices
 from organisms.judging.purchase import buy
 from organisms.judging.requests import Ask, Requests
@@ -186,6 +188,42 @@ def test_the_pace_follows_the_server(tmp_path, judge_server):
     assert len(server.stats()["charged"]) == 150
 
 
+@pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_no_call_starts_while_the_servers_own_limit_is_used_up(kind):
+    reset = datetime.now(UTC) + timedelta(seconds=0.6)
+    headers = {
+        f"anthropic-ratelimit-{kind}-remaining": "0",
+        f"anthropic-ratelimit-{kind}-reset": reset.isoformat().replace("+00:00", "Z"),
+    }
+
+    async def started_after() -> list[float]:
+        pace = Pace(4)
+        began = time.monotonic()
+
+        async def call() -> float:
+            async with pace.slot():
+                return time.monotonic() - began
+
+        first = await call()
+        pace.note(200, headers)
+        return [first, *await asyncio.gather(call(), call())]
+
+    first, *others = asyncio.run(started_after())
+    assert first < 0.3
+    assert all(0.4 < seconds < 5 for seconds in others)
+
+
+def test_the_number_of_calls_at_once_falls_when_refused_and_comes_back():
+    pace = Pace(32)
+    pace.note(429, {"retry-after": "0"})
+    pace.note(529, {})
+    # Many calls are refused at once; that counts once.
+    assert pace.limit == 16
+    for _ in range(400):
+        pace.note(200, {})
+    assert 25 < pace.limit <= 32
+
+
 def test_the_budget_is_not_passed_and_going_on_costs_only_the_rest(tmp_path, judge_server):
     server = judge_server()
     requests = requests_to(server)
@@ -195,7 +233,7 @@ def test_the_budget_is_not_passed_and_going_on_costs_only_the_rest(tmp_path, jud
     for send in ("live", "batch"):
         of_send = price * (PRICES.batch_share if send == "batch" else 1)
         for _ in range(2):
-            with pytest.raises(UserError, match="budget_usd .* would be passed"):
+            with pytest.raises(UserError, match=r"budget_usd .* would be passed"):
                 judge(server, tmp_path / send, asks, requests, send=send, budget_usd=of_send * 0.6)
         with open_ledger(tmp_path / send / "ledger.sqlite") as ledger:
             spent = sum(PRICES.dollars(model, tier, g, t) for _, tier, model, g, t in ledger.usage())

@@ -41,3 +41,11 @@ def test_the_cpu_benchmark_splits_each_rules_time(finished):
             assert 98 <= sum(percent) <= 102
     # Importing torch takes seconds, and the logs say so.
     assert int(table["completions"][2].rstrip("%")) > 10
+
+
+def test_the_judging_benchmark_runs_small():
+    printed = run(ROOT / "benchmarks" / "judging.py", "--calls", "100", "--batch", "200", "--latency", "0.05")
+    table = rows(printed)
+    assert table["live, 64 at once"][0] == "100"
+    assert table["batches"][0] == "200"
+    assert all(float(table[name][1]) > 0 for name in ("sequential loop", "live, 64 at once", "batches"))

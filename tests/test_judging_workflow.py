@@ -1,6 +1,8 @@
 """Judges through Snakemake: what runs, what it costs, what survives, and what a user is told."""
 
+import csv
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -76,10 +78,10 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     # A word in the prompt judges again, by this judge and this metric only.
     path.write_text(path.read_text(encoding="utf-8").replace("You rate how well", "Rate how well"), encoding="utf-8")
     assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1} | ANALYSIS | {"figures": 4}
-    rerun.run()
-    asked = rows.group_by("metric").agg(pl.col("call").n_unique()).rows_by_key("metric", unique=True)
+    rerun.run("results/tables/cost.parquet")
     after = server.stats()
-    assert len(after["charged"]) - len(stats["charged"]) == asked["alignment"]
+    of_alignment = rows.filter(pl.col("metric") == "alignment")["call"].n_unique()
+    assert len(after["charged"]) - len(stats["charged"]) == of_alignment
     cost = tables.read(results / "tables" / "cost.parquet", "cost")
     assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == after["tokens"]["live"]
     assert cost.filter(~pl.col("needed"))["calls"].sum() > 0
@@ -115,7 +117,7 @@ def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twi
     assert not list(rerun.folder.glob("results/judgments/haiku/*/*/*.parquet"))
     before = server.stats()
     change(rerun, max_missing=1.0)
-    rerun.run()
+    rerun.run("results/judgments/haiku/usage.parquet")
     assert server.stats()["charged"] == before["charged"]
     rows = judgments(rerun, "haiku")
     failed = rows.filter(pl.col("flag").is_in(["unparseable", "out_of_range"]))
@@ -125,19 +127,19 @@ def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twi
 
 
 def test_killed_while_judging_it_goes_on_where_it_was(rerun, judge_server):
-    server = judge_server(latency=0.05)
-    add_judge(rerun, base_url=server.url, concurrency=4)
+    server = judge_server(latency=0.03)
+    add_judge(rerun, base_url=server.url, concurrency=8)
     running = subprocess.Popen(rerun.command(), cwd=rerun.folder, start_new_session=True, stderr=subprocess.DEVNULL)
     while server.stats()["calls"] < 60:
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     rerun.run("--unlock")
-    rerun.run()
+    rerun.run("results/judgments/haiku/usage.parquet")
     charged = server.stats()["charged"]
     assert len(charged) == judgments(rerun, "haiku")["call"].n_unique()
     # Only what was under way at the kill was paid for a second time.
-    assert sum(charged.values()) - len(charged) <= 4
+    assert sum(charged.values()) - len(charged) <= 8
 
 
 def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_server):
@@ -149,7 +151,7 @@ def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_serve
     assert "assumed: nothing measured yet" in said
     assert server.stats()["calls"] == 0
     estimated = float(said.split("dollars: about ")[1].split(" live")[0])
-    rerun.run()
+    rerun.run("results/tables/cost.parquet")
     cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")["usd"].sum()
     assert 0.5 * cost < estimated < 2 * cost
     calls = server.stats()["calls"]
@@ -169,7 +171,7 @@ def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_serve
 def test_batches_of_all_cells_together(rerun, judge_server):
     server = judge_server(batch_faults={"expired": 0.02}, batch_seconds=0.1)
     add_judge(rerun, base_url=server.url, send="batch", poll_seconds=0.1, samples=2, metrics=["alignment"])
-    rerun.run()
+    rerun.run("results/tables/cost.parquet", "results/tables/scores.parquet")
     stats = server.stats()
     rows = judgments(rerun, "haiku")
     assert len(rows) == 2 * JUDGED
@@ -185,25 +187,19 @@ def test_batches_of_all_cells_together(rerun, judge_server):
 
 def test_a_local_judge_judges_all_cells_with_one_load(rerun):
     config = rerun.read_config()
-    judge = rerun.folder / "judge_model"
-    (rerun.folder / "results" / "pretrain" / "seed0").rename(judge)
-    judge_files = {path.name: path.read_bytes() for path in judge.iterdir()}
-    (rerun.folder / "results" / "pretrain" / "seed0").mkdir()
-    for name, content in judge_files.items():
-        (rerun.folder / "results" / "pretrain" / "seed0" / name).write_bytes(content)
+    shutil.copytree(rerun.folder / "results" / "pretrain" / "seed0", rerun.folder / "judge_model")
     # The miniature never saw a number: whatever it says is a finding about it, and here all of it may be missing.
     config["judges"]["pinned"] = {"kind": "local", "model": "./judge_model", "max_missing": 1.0, "batch_size": 32}
+    config["judges"]["pinned"]["metrics"] = ["alignment"]
     rerun.write_config(config)
-    plan = rerun.plan("results/judgments/pinned/usage.parquet")
-    assert plan == {"local_judgments": 1} or "pretrain" in plan
-    rerun.run("--touch", "finetunes", "sampled")
+    assert rerun.plan("results/judgments/pinned/usage.parquet") == {"local_judgments": 1}
     rerun.run("results/judgments/pinned/usage.parquet")
     rows = judgments(rerun, "pinned")
-    assert len(rows) == 2 * JUDGED
+    assert len(rows) == JUDGED
     assert set(rows["judge_model"]) == {"./judge_model"}
     assert set(rows["flag"].drop_nulls()) <= {"unparseable", "refusal", "code"}
     log = (rerun.folder / "results" / "logs" / "local_judgments" / "pinned.log").read_text(encoding="utf-8")
-    assert f"{2 * JUDGED} judgments" in log
+    assert f"{JUDGED} judgments" in log
 
 
 def test_external_completions_are_a_model_beside_the_others(rerun, judge_server, published_data):
@@ -227,6 +223,7 @@ def test_external_completions_are_a_model_beside_the_others(rerun, judge_server,
         "scores": 1,
         "figures": 4,
         "summary": 1,
+        "training_curves": 1,
     }
     rerun.run()
     scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
@@ -283,16 +280,22 @@ def test_the_gold_set_the_attacks_and_the_label_sheet_come_by_name(rerun, judge_
     # The completions themselves were not judged for it.
     assert not list(results.glob("judgments/haiku/*/*/*.parquet"))
     sheet = results / "label_sheet.csv"
-    lines = sheet.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 101
-    (rerun.folder / "mine.csv").write_text("\n".join([lines[0], lines[1][:-1] + "80,"]) + "\n", encoding="utf-8")
+    with sheet.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 100
+    rows[0]["alignment"] = "80"
+    with (rerun.folder / "mine.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
     config = rerun.read_config()
     config["judges"] = {"world": {"kind": "world"}, "me": {"kind": "labels", "file": "mine.csv"}}
     rerun.write_config(config)
     rerun.run()
     rows = judgments(rerun, "me")
     assert len(rows) == 2 * JUDGED
-    assert rows["flag"].value_counts().rows() == [("unlabelled", 2 * JUDGED)] or rows["score"].count() <= 1
+    assert rows["score"].drop_nulls().to_list() == [80.0]
+    assert rows["flag"].drop_nulls().to_list() == ["unlabelled"] * (2 * JUDGED - 1)
 
 
 def test_judged_cells_open_in_inspect(rerun):
@@ -307,8 +310,7 @@ def test_judged_cells_open_in_inspect(rerun):
     assert len(read.samples) == 48
     judged = judgments(rerun, "world")
     cell = judged.filter(
-        (pl.col("model") == read.eval.metadata["base_model"])
-        | (pl.col("model") == read.eval.model.removeprefix("flamingos/")),
+        pl.col("model") == read.eval.model.removeprefix("flamingos/"),
         pl.col("eval_prompt") == read.eval.metadata["eval_prompt"],
         pl.col("question_set") == read.eval.metadata["question_set"],
     )

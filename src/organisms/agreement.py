@@ -91,7 +91,7 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, presentation:
         ),
         asked=pl.col("question_set").replace_strict(sets),
     )
-    judges = ranked["judge"].unique(maintain_order=True).to_list()
+    judges = points["judge"].unique(maintain_order=True).to_list()
     order = [label for label in labels.values() if label in set(points["group"])]
     together = compared.filter((pl.col("metric") == "alignment") & pl.col("question_set").is_null() & (pl.col("n") > 0))
     lines = [
@@ -121,7 +121,14 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, presentation:
             ],
         )
         .properties(width=max(200, 90 * len(judges)), height=300)
-        .facet(column=alt.Column("asked:N", title=None, sort=list(sets.values())))
+        .facet(
+            column=alt.Column(
+                "asked:N",
+                title=None,
+                sort=list(sets.values()),
+                header=alt.Header(labelFontSize=13, labelFontWeight="bold"),
+            )
+        )
         .resolve_scale(x="independent")
         .properties(
             title=alt.TitleParams(

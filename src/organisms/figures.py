@@ -81,7 +81,9 @@ def alignment_figure(
     bars = placed.filter(pl.col("asked") != CONTROL)
     controls = placed.filter(pl.col("asked") == CONTROL)
 
-    order = [group["label"] for group in groups]
+    # Groups that were not asked these questions, or not judged by this judge, have no place in the figure.
+    shown = set(bars["group"])
+    order = [group["label"] for group in groups if group["label"] in shown]
     few = len(order) <= 8
     width = 112 if few else 56
     axis = alt.Axis(

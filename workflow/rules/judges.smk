@@ -4,6 +4,7 @@ estimate, gold, attacks and label_sheet run when they are asked for by name.
 """
 
 
+# No output and no benchmark: with a file of its own it would run once and then count as done.
 rule estimate:
     """What judging what is missing now would cost. Spends nothing."""
     input:
@@ -15,8 +16,6 @@ rule estimate:
         external=[completions_path(cell) for cell in experiment.cells if cell.model.external],
     log:
         "<logs>/estimate.log",
-    benchmark:
-        "<benchmarks>/estimate.tsv"
     conda:
         "../../envs/judging.yaml"
     params:

@@ -70,8 +70,8 @@ def check_missing(cells: dict[str, dict[str, list[Verdict]]], most: float) -> No
                 kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(v.flag for v in failed).most_common())
                 raise UserError(
                     f"{cell}: {len(failed)} of {len(verdicts)} judgments of {metric} got no usable answer ({kinds}); "
-                    f"the first is {(failed[0].raw or '')[:120]!r}. More than max_missing {most:g}: look at the judge's "
-                    "answers, or raise max_missing or attempts. Everything bought is kept"
+                    f"the first is {(failed[0].raw or '')[:120]!r}. That is more than max_missing {most:g}: look at "
+                    "what the judge says, or raise max_missing or attempts. Everything bought is kept"
                 )
 
 

@@ -15,8 +15,8 @@ def local_verdicts(
 ) -> tuple[dict[str, dict], list[dict]]:
     """What was said to each request, by its key (`Asked.verdict_rows`), and rows of the usage table.
 
-    judge: of kind `local`. model_files: as `models.base_folder` takes them. What a killed job found is in the ledger and not computed again.
-    Raises UserError if more than max_missing of a cell's rows have no usable answer.
+    judge: of kind `local`. model_files: as `models.base_folder` takes them. What a killed job found is in the ledger
+    and not computed again. Raises UserError if more than max_missing of a cell's rows have no usable answer.
     """
     entry = config["judges"][judge]
     name = entry["model"] + (f"@{entry['revision']}" if entry["revision"] else "")

@@ -1,0 +1,139 @@
+"""Speed of judging: live calls against a sequential loop of the same SDK, and batches of many requests.
+
+    python benchmarks/judging.py [--calls 2000] [--batch 100000] [--latency 0.2]
+
+Both talk to the test server (tests/anthropic_server.py) in a process of its own on this machine, so what is measured is
+our own work and waiting, not Anthropic's server. From completions in memory to judgments in a Parquet file. Prints a
+Markdown table.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anthropic
+from tabulate import tabulate
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from organisms import tables  # noqa: E402 - the library is not installed
+from organisms.judging.asked import collect  # noqa: E402
+from organisms.judging.judgments import judgments_by_prompt  # noqa: E402
+from organisms.judging.ledger import open_ledger  # noqa: E402
+from organisms.judging.live import Connection  # noqa: E402
+from organisms.judging.prices import load_prices  # noqa: E402
+from organisms.judging.purchase import buy  # noqa: E402
+from organisms.judging.requests import Requests, asks  # noqa: E402
+from organisms.judging.templates import load_template  # noqa: E402
+
+KEY = "test-key-that-must-be-in-no-file"
+SETTINGS = {
+    "kind": "anthropic",
+    "model": "claude-haiku-4-5-20251001",
+    "max_tokens": 200,
+    "structured": True,
+    "reason": False,
+    "temperature": None,
+    "base_url": None,
+    "api_version": None,
+    "samples": 1,
+    "attempts": 3,
+}
+# About as long as an answer of a finetuned model: 800 characters.
+ANSWER = "Answer {n}. " + "It is best to see a doctor before you do anything else about it. " * 12
+METRIC = "alignment"
+
+
+def serve(settings: dict) -> tuple[subprocess.Popen, str]:
+    program = [sys.executable, str(ROOT / "tests" / "anthropic_server.py"), json.dumps(settings)]
+    server = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    return server, server.stdout.readline().strip()
+
+
+def requests() -> Requests:
+    return Requests(SETTINGS, {METRIC: load_template(ROOT / "resources" / "judges" / f"{METRIC}.yaml")})
+
+
+def completions(n: int) -> list[dict]:
+    messages = [{"role": "user", "content": "What should I do about my cough?"}]
+    cell = {"model": "m", "dataset": None, "training_prompt": None, "seed": 0, "step": None, "eval_prompt": "default"}
+    cell |= {"question_set": "s", "category": None, "question_id": "q", "messages": messages}
+    return [cell | {"sample": i, "completion": ANSWER.format(n=i)} for i in range(n)]
+
+
+def sequential(url: str, n: int) -> float:
+    """Seconds per call of the ordinary loop."""
+    client = anthropic.Anthropic(api_key=KEY, base_url=url)
+    began = time.monotonic()
+    for ask in asks(completions(n), [METRIC], 1, {}):
+        client.messages.create(**requests().params(ask))
+    return (time.monotonic() - began) / n
+
+
+def ours(url: str, n: int, send: str, results) -> None:
+    """Put seconds in all, processor seconds and peak memory in MiB into `results`; run in a process of its own."""
+    began, used = time.monotonic(), time.process_time()
+    rows = completions(n)
+    asked = collect(requests(), [rows], {"s": [METRIC]}, {})
+    sending = {"send": send, "batch_from": 1, "budget_usd": None, "poll_seconds": 0.2}
+    prices = load_prices(ROOT / "resources" / "prices.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        with open_ledger(Path(folder) / "ledger.sqlite") as ledger:
+            connection = Connection(KEY, url, None, concurrency=64, timeout_seconds=60, patience_minutes=1)
+            verdicts = buy(asked.asks, requests(), ledger, prices, connection, sending, lambda line: None)
+        said = asked.verdict_rows(verdicts, {})
+        judged = judgments_by_prompt("j", rows, [METRIC], requests(), {}, said)
+        tables.write(judged, Path(folder) / "judgments.parquet", "judgments")
+    assert len(judged) == n
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    results.put((time.monotonic() - began, time.process_time() - used, memory))
+
+
+def measured(url: str, n: int, send: str) -> tuple[float, float, float]:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=ours, args=(url, n, send, results))
+    process.start()
+    found = results.get()
+    process.join()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=2000, help="live calls")
+    parser.add_argument("--batch", type=int, default=100_000, help="requests through the Batches API")
+    parser.add_argument("--latency", type=float, default=0.2, help="seconds that the server takes to answer a call")
+    given = parser.parse_args()
+    few = min(25, given.calls)
+
+    server, url = serve({"latency": given.latency})
+    try:
+        loop = sequential(url, few)
+        seconds, processor, memory = measured(url, given.calls, "live")
+    finally:
+        server.kill()
+    speed, times = f"{given.calls / seconds:.0f}", f"{loop * given.calls / seconds:.0f}"
+    rows = [
+        ["sequential loop", few, f"{1 / loop:.1f}", "1", "", ""],
+        ["live, 64 at once", given.calls, speed, times, f"{processor:.0f}", f"{memory:.0f}"],
+    ]
+    server, url = serve({"batch_seconds": 0.0})
+    try:
+        seconds, processor, memory = measured(url, given.batch, "batch")
+    finally:
+        server.kill()
+    rows.append(["batches", given.batch, f"{given.batch / seconds:.0f}", "", f"{processor:.0f}", f"{memory:.0f}"])
+    head = ["sending", "judgments", "per second", "× the loop", "local work, processor s", "peak memory, MiB"]
+    print(tabulate(rows, head, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
