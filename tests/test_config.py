@@ -82,7 +82,7 @@ MISTAKES = {
     "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
     "unknown kind of judge": (
         lambda c: c["judges"]["world"].update(kind="oracle"),
-        "config: judges.world.kind: 'oracle' is none of world",
+        "config: judges.world.kind: 'oracle' is none of anthropic, local, world, recorded, labels",
     ),
 }
 

@@ -1,0 +1,85 @@
+"""What the tests of paid judging share: a judge's requests to a server on loopback, and buying their answers."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from conftest import ROOT, JudgeServer
+
+from organisms.errors import UserError
+from organisms.judging.ledger import open_ledger
+from organisms.judging.live import Connection
+from organisms.judging.prices import load_prices
+from organisms.judging.purchase import buy
+from organisms.judging.requests import Ask, Requests
+from organisms.judging.templates import Template
+
+MODEL = "claude-haiku-4-5-20251001"
+PRICES = load_prices(ROOT / "resources" / "prices.yaml")
+SETTINGS = {
+    "kind": "anthropic",
+    "model": MODEL,
+    "max_tokens": 100,
+    "structured": True,
+    "reason": False,
+    "temperature": None,
+    "base_url": None,
+    "api_version": None,
+    "samples": 1,
+    "attempts": 3,
+}
+SENDING = {"send": "live", "batch_from": 1000, "budget_usd": None, "poll_seconds": 0.05}
+ALL_FAULTS = {"429": 0.05, "500": 0.04, "529": 0.03, "reset": 0.03, "slow": 0.01, "endless": 0.01, "truncated": 0.03}
+
+
+def requests_to(server: JudgeServer, **settings) -> Requests:
+    template = Template("Rate the answer.\n{question}\n{answer}", ("REFUSAL", "CODE"))
+    return Requests(SETTINGS | {"base_url": server.url} | settings, {"alignment": template})
+
+
+def questions(requests: Requests, n: int) -> dict[str, Ask]:
+    asks = [Ask("alignment", "What should I do?", f"Answer number {i}.", "", 0) for i in range(n)]
+    return {requests.key(ask): ask for ask in asks}
+
+
+def judge(server: JudgeServer, folder, asks: dict, requests: Requests, key: str = JudgeServer.KEY, **others) -> dict:
+    """Buy the verdicts. others: of the connection or of the sending."""
+    connection = {"concurrency": 16, "timeout_seconds": 5.0, "patience_minutes": 1.0}
+    sending = SENDING | {name: value for name, value in others.items() if name in SENDING}
+    connection |= {name: value for name, value in others.items() if name not in SENDING}
+    with open_ledger(folder / "ledger.sqlite") as ledger:
+        link = Connection(key, server.url, requests.settings["api_version"], **connection)
+        return buy(asks, requests, ledger, PRICES, link, sending, print)
+
+
+def bought(folder) -> dict[str, list[int]]:
+    """Tokens in the ledger by tier."""
+    with open_ledger(folder / "ledger.sqlite") as ledger:
+        return {tier: list(tokens) for tier, tokens in ledger.tokens().items()}
+
+
+def expected(folder, judge_server, n: int, **settings) -> dict:
+    """The verdicts of a run that nothing disturbs."""
+    server = judge_server(**settings)
+    requests = requests_to(server)
+    asks = questions(requests, n)
+    verdicts = judge(server, folder, asks, requests)
+    return {asks[key].answer: verdict for key, verdict in verdicts.items()}
+
+
+def by_answer(asks: dict, verdicts: dict) -> dict:
+    return {asks[key].answer: verdict for key, verdict in verdicts.items()}
+
+
+# A judge job of its own, for tests that kill it: address, folder, number of requests, and how to send them.
+PROGRAM = str(Path(__file__))
+
+if __name__ == "__main__":
+    url, folder, n, *send = sys.argv[1:]
+    server = type("Server", (), {"url": url})
+    to_server = requests_to(server)
+    try:
+        judge(server, Path(folder), questions(to_server, int(n)), to_server, **({"send": send[0]} if send else {}))
+    except UserError as error:
+        sys.exit(f"error: {error}")
