@@ -42,6 +42,8 @@ DEFAULTS = {
     "batch_faults": {},
     # Batches that are made although the connection breaks before the answer.
     "lost_creates": 0,
+    # Downloads of a batch's results that break off in the middle of a line.
+    "broken_results": 0,
     "plain": False,
 }
 
@@ -295,6 +297,16 @@ class Handler(BaseHTTPRequestHandler):
         found = re.fullmatch("/v1/messages/batches/([^/]+)(/results)?", path)
         if not found or found[1] not in self.state.batches:
             return self.refuse(404, "not_found_error", path)
+        if found[2] and self.state.settings["broken_results"] > 0:
+            self.state.settings["broken_results"] -= 1
+            results = self.results(found[1])
+            self.send_response(200)
+            self.send_header("content-type", "application/x-jsonl")
+            self.send_header("content-length", str(len(results)))
+            self.end_headers()
+            self.wfile.write(results[: len(results) * 2 // 3])
+            self.close_connection = True
+            return None
         if found[2]:
             return self.reply(200, self.results(found[1]), {"content-type": "application/x-jsonl"})
         return self.reply(200, self.described(found[1]))

@@ -41,6 +41,12 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
     # Asked to end: those under way were waited for, so nothing charged is missing.
     assert bought(tmp_path)["live"] == server.stats()["tokens"]["live"]
     server.process.kill()
+    # Asked to end while there is no server, it does not wait for the end of its patience.
+    program = subprocess.Popen([sys.executable, PROGRAM, server.url, str(tmp_path), "400"], stderr=subprocess.PIPE)
+    time.sleep(5)
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=15)
+    assert b"error: asked to end; what was bought is kept" in said
     began = time.monotonic()
     with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
         judge(server, tmp_path, asks, requests, patience_minutes=0.05)
@@ -69,6 +75,15 @@ def test_a_batch_whose_answer_got_lost_is_found_and_not_sent_twice(tmp_path, jud
     stats = server.stats()
     assert stats["batches"] == {"msgbatch_0000": 40}
     assert set(stats["charged"].values()) == {1}
+
+
+def test_results_that_break_off_are_read_on_and_no_answer_stands_twice(tmp_path, judge_server):
+    server = judge_server(broken_results=2, lost_creates=1)
+    requests = requests_to(server)
+    verdicts = judge(server, tmp_path, questions(requests, 300), requests, send="batch")
+    assert len(verdicts) == 300
+    assert server.stats()["batches"] == {"msgbatch_0000": 300}
+    assert bought(tmp_path) == {"batch": server.stats()["tokens"]["batch"]}
 
 
 def test_a_batch_in_flight_when_the_job_dies_is_fetched_by_the_next(tmp_path, judge_server):

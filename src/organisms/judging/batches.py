@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import anthropic
+import httpx2
 from anthropic import Anthropic
 
 from organisms.errors import UserError
@@ -20,6 +21,7 @@ from organisms.judging.prices import Budget
 # Below the API's limits of 100,000 requests and 256 MB, so that a batch being built takes little memory.
 MOST_REQUESTS, MOST_BYTES = 10_000, 64_000_000
 _WRITE_EVERY = 1000
+_FETCHES = 5
 # How much earlier than our clock says the server may have made a batch of ours, in seconds.
 _CLOCKS_DIFFER = 600
 
@@ -83,9 +85,11 @@ class Batches:
                 self._ledger.batch_done(name, "abandoned")
                 raise fatal(error) from error
             self._report(f"the server did not take a batch of {len(batch)} ({error.status_code}); looking for it")
+            time.sleep(self._poll_seconds)
             return
         except anthropic.APIConnectionError:
             self._report(f"the connection broke while a batch of {len(batch)} was sent; looking for it")
+            time.sleep(self._poll_seconds)
             return
         self._ledger.batch_sent(name, sent.id)
         self._report(f"sent batch {sent.id} of {len(batch)} requests")
@@ -96,7 +100,7 @@ class Batches:
             try:
                 for candidate in [batch_id] if batch_id else self._candidates(intended_at, requests):
                     self._wait(candidate)
-                    if self._fetch(name, candidate):
+                    if self._fetch_patiently(name, candidate):
                         break
                 else:
                     self._report("a batch that was about to be sent never reached the server")
@@ -130,33 +134,53 @@ class Batches:
                 )
             time.sleep(self._poll_seconds)
 
+    def _fetch_patiently(self, name: int, batch_id: str) -> bool:
+        for left in reversed(range(_FETCHES)):
+            try:
+                return self._fetch(name, batch_id)
+            except (httpx2.HTTPError, ValueError) as error:
+                # The results are one long download; what was read of it is in the ledger.
+                if not left:
+                    raise UserError(
+                        f"the results of batch {batch_id} break off ({type(error).__name__}); run again to go on"
+                    ) from error
+                self._report(f"the results of batch {batch_id} broke off ({type(error).__name__}); reading on")
+                time.sleep(min(self._poll_seconds, 5))
+        raise AssertionError("unreachable")
+
     def _fetch(self, name: int, batch_id: str) -> bool:
         """Write a batch's answers down; False if it is none of ours.
 
         Each answer leaves the batch's list of keys in the same transaction, so a break loses and doubles none.
         """
-        sizes = self._ledger.batch_keys(name)
+        sizes, ours = self._ledger.batch_keys(name), self._ledger.is_sent(name)
         unanswered: dict[str, int] = {}
         read: list[Response] = []
         answered = 0
-        for line in self._client.messages.batches.results(batch_id):
-            if line.custom_id not in sizes:
-                if not (answered or unanswered or self._ledger.is_sent(name)):
-                    return False
-                continue
-            result = line.result
-            if result.type == "succeeded":
-                read.append(as_response(line.custom_id, "batch", result.message, sizes[line.custom_id]))
-                answered += 1
-                self._budget.settle(0.0, result.message.usage.input_tokens, result.message.usage.output_tokens, "batch")
-            else:
-                unanswered[result.type] = unanswered.get(result.type, 0) + 1
-                if result.type == "errored" and result.error.error.type == "invalid_request_error":
-                    self.rejected[line.custom_id] = result.error.error.message
-            if len(read) >= _WRITE_EVERY:
-                self._ledger.add(read, batch=name)
-                read = []
-        self._ledger.add(read, batch=name)
+        try:
+            for line in self._client.messages.batches.results(batch_id):
+                if not ours:
+                    if line.custom_id not in sizes:
+                        return False
+                    self._ledger.batch_sent(name, batch_id)
+                    ours = True
+                if line.custom_id not in sizes:
+                    continue
+                result = line.result
+                if result.type == "succeeded":
+                    message = result.message
+                    read.append(as_response(line.custom_id, "batch", message, sizes[line.custom_id]))
+                    answered += 1
+                    self._budget.settle(0.0, message.usage.input_tokens, message.usage.output_tokens, "batch")
+                else:
+                    unanswered[result.type] = unanswered.get(result.type, 0) + 1
+                    if result.type == "errored" and result.error.error.type == "invalid_request_error":
+                        self.rejected[line.custom_id] = result.error.error.message
+                if len(read) >= _WRITE_EVERY:
+                    self._ledger.add(read, batch=name)
+                    read = []
+        finally:
+            self._ledger.add(read, batch=name)
         self._ledger.batch_done(name, "fetched")
         said = "".join(f", {n} {kind}" for kind, n in sorted(unanswered.items()))
         self._report(f"fetched batch {batch_id}: {answered} answers{said}")

@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +66,14 @@ def message_of(error: anthropic.APIStatusError) -> str:
 def fatal(error: anthropic.APIStatusError) -> UserError:
     """What the user should do about an answer that no repetition mends."""
     message = message_of(error)
-    mend = "check the model's id" if error.status_code == 404 else "check the API key and the account"
+    if error.status_code == 404:
+        mend = "check the model's id"
+    elif error.status_code == 429 or error.status_code >= 500:
+        mend = "run again later"
+    elif error.status_code in (400, 413, 422):
+        mend = "check the judge's settings"
+    else:
+        mend = "check the API key and the account"
     return UserError(f"the judge's server refuses ({error.status_code}): {message}; {mend}. What was bought is kept")
 
 
@@ -96,6 +103,11 @@ class Pace:
                 self._under_way -= 1
                 self._changed.notify_all()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._under_way == 0
+
     def note(self, status: int, headers) -> None:
         """Take in an answer's status and headers."""
         now = time.monotonic()
@@ -114,11 +126,13 @@ class Pace:
                     self._resume_at = max(self._resume_at, now + min(60.0, reset.timestamp() - time.time()))
 
 
-def _attempts_at(pace: Pace, timeout_seconds: float):
-    """Middleware of the SDK, run for every HTTP attempt inside its retries."""
+def _attempts_at(pace: Pace, timeout_seconds: float, stopped: Callable[[], Exception | None]):
+    """Middleware of the SDK, run for every HTTP attempt inside its retries. stopped: why no more are to be made."""
 
     async def attempt(request, call_next):
         async with pace.slot():
+            if stopped():
+                raise stopped()
             try:
                 # The client's own timeout is per read; a response that trickles for ever needs one for the whole.
                 async with asyncio.timeout(timeout_seconds):
@@ -155,6 +169,7 @@ class LiveRound:
         self.rejected: dict[str, str] = {}
         self._rejected_in_a_row = 0
         self._stop: Exception | None = None
+        self._asked_to_end = asyncio.Event()
         self._done = 0
 
     def run(self, calls: Iterable[tuple[str, dict, int]], total: int) -> None:
@@ -169,17 +184,39 @@ class LiveRound:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(ValueError, NotImplementedError, RuntimeError):
-                loop.add_signal_handler(number, self._end, UserError("asked to end; what was bought is kept"))
+                loop.add_signal_handler(number, self._asked)
         pace = Pace(self._connection.concurrency)
-        middleware = [_attempts_at(pace, self._connection.timeout_seconds)]
+        middleware = [_attempts_at(pace, self._connection.timeout_seconds, lambda: self._stop)]
         async with AsyncAnthropic(**self._connection.options(), middleware=middleware) as client:
-            progress = asyncio.create_task(self._progress(pace, total))
-            # The first call alone: a wrong key is refused once, not as often as there are workers.
-            await self._work(client, itertools.islice(calls, 1))
-            await asyncio.gather(*(self._work(client, calls) for _ in range(min(self._connection.concurrency, total))))
-            progress.cancel()
+            work = asyncio.create_task(self._all(client, calls, total))
+            others = [
+                asyncio.create_task(self._progress(pace, total)),
+                asyncio.create_task(self._interrupt(work, pace)),
+            ]
+            with suppress(asyncio.CancelledError):
+                await work
+            for task in others:
+                task.cancel()
         if self._stop:
             raise self._stop
+
+    async def _all(self, client: AsyncAnthropic, calls: Iterator[tuple[str, dict, int]], total: int) -> None:
+        # The first call alone: a wrong key is refused once, not as often as there are workers.
+        await self._work(client, itertools.islice(calls, 1))
+        await asyncio.gather(*(self._work(client, calls) for _ in range(min(self._connection.concurrency, total))))
+
+    def _asked(self) -> None:
+        self._end(UserError("asked to end; what was bought is kept"))
+        self._asked_to_end.set()
+
+    async def _interrupt(self, work: asyncio.Task, pace: Pace) -> None:
+        """Once asked to end, let what is under way arrive, and wake what only waits to try again."""
+        await self._asked_to_end.wait()
+        while not pace.idle:
+            await asyncio.sleep(0.1)
+        # An answer that has just arrived is written down by now.
+        await asyncio.sleep(0.5)
+        work.cancel()
 
     async def _progress(self, pace: Pace, total: int) -> None:
         while True:
