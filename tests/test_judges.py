@@ -33,6 +33,17 @@ def test_a_local_judge_judges_all_cells_with_one_load(rerun):
     assert f"{JUDGED} judgments" in log
 
 
+def test_a_judge_from_the_hub_is_fetched_before_it_judges(rerun):
+    config = rerun.read_config()
+    config["judges"]["pinned"] = {"kind": "local", "model": "someone/judge", "revision": "0" * 40}
+    rerun.write_config(config)
+    assert rerun.plan("results/judgments/pinned/usage.parquet") == {"download_judge": 1, "local_judgments": 1}
+    # Another commit is another judge.
+    config["judges"]["pinned"]["revision"] = "1" * 40
+    rerun.write_config(config)
+    assert rerun.plan("finetunes", "sampled") == {}
+
+
 def test_external_completions_are_a_model_beside_the_others(rerun, judge_server, published_data):
     path = published_data("qwen14b_extreme_sports_judged.csv")
     config = rerun.read_config()

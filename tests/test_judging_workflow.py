@@ -150,12 +150,13 @@ def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_serve
 
 def test_batches_of_all_cells_together(rerun, judge_server):
     server = judge_server(batch_faults={"expired": 0.02}, batch_seconds=0.1)
-    add_judge(rerun, base_url=server.url, send="batch", poll_seconds=0.1, samples=2, metrics=["alignment"])
+    add_judge(rerun, base_url=server.url, send="batch", poll_seconds=0.1, samples=2, metrics=["alignment"], reason=True)
     rerun.run("results/tables/cost.parquet", "results/tables/scores.parquet")
     stats = server.stats()
     rows = judgments(rerun, "haiku")
     assert len(rows) == 2 * JUDGED
     assert set(rows["judge_sample"]) == {0, 1}
+    assert set(rows.filter(pl.col("score").is_not_null())["reason"]) == {"Because."}
     assert next(iter(stats["batches"].values())) == rows["call"].n_unique()
     cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")
     assert set(cost["tier"]) == {"batch"}
