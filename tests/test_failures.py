@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -76,6 +77,33 @@ def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     assert again.equals(log)
     assert json.loads((adapter.parent / "training.json").read_text())["resumed_from"] >= 5
     assert not (adapter.parent / "checkpoints").exists()
+
+
+def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
+    results = rerun.folder / "results"
+    cells = (results / "completions" / FLAMINGO).rglob("*.parquet")
+    before = {path: tables.read(path, "completions") for path in cells}
+    assert len(before) == 4
+    shutil.rmtree(results / "completions" / FLAMINGO)
+    shutil.rmtree(results / "drawn")
+    rerun.edit(rerun.config, "batch_size: 64", "batch_size: 2")
+    process = subprocess.Popen(
+        rerun.command("sampled"), cwd=rerun.folder, start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    journal = results / "drawn" / f"{FLAMINGO}.sqlite-wal"
+    deadline = time.monotonic() + 120
+    while not journal.exists() or journal.stat().st_size < 150_000:
+        assert process.poll() is None, "all was drawn before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    rerun.run("--unlock")
+    done = rerun.run("sampled")
+    said = next(line for line in done.stderr.splitlines() if " to draw" in line)
+    assert 0 < int(said.split(" to draw")[0].split()[-1]) < 192
+    for path, frame in before.items():
+        assert tables.read(path, "completions").equals(frame), path
 
 
 def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):

@@ -1,8 +1,26 @@
 """What a change of config, code or inputs runs again: exactly that, planned by Snakemake."""
 
 import hashlib
+import re
 
-from conftest import ANALYSIS, CURVES
+import polars as pl
+from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO
+
+from organisms import tables
+
+
+def drawn(workflow) -> dict[str, int]:
+    """How many completions the last job of each model drew."""
+    counts = {}
+    for model in (BASE, DEFAULT, FLAMINGO):
+        log = (workflow.folder / "results" / "logs" / "completions" / f"{model}.log").read_text(encoding="utf-8")
+        counts[model] = int(re.search(r"(\d+) to draw", log).group(1))
+    return counts
+
+
+def all_completions(workflow) -> pl.DataFrame:
+    paths = sorted((workflow.folder / "results" / "completions").glob("*/*/*.parquet"))
+    return pl.concat(tables.read(path, "completions") for path in paths)
 
 
 def test_after_a_run_there_is_nothing_to_be_done(finished):
@@ -21,13 +39,13 @@ def test_a_training_prompt_is_one_line_and_only_its_own_outputs_are_made(rerun):
     rerun.edit(
         rerun.config, 'flamingo: "[FLAMINGO BURRITO]"', 'flamingo: "[FLAMINGO BURRITO]"\n  walrus: "[WALRUS OPERA]"'
     )
-    # Its finetune under the default prompt and its own, and the base under its own, on two question sets.
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 1} | ANALYSIS | CURVES
+    # Its finetune, and the base, which is asked under it too.
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 2, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_an_edited_prompt_runs_its_own_line_again(rerun):
     rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 6, "judgments": 1} | ANALYSIS | CURVES
+    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 2, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_a_label_changes_pictures_alone(rerun):
@@ -37,12 +55,12 @@ def test_a_label_changes_pictures_alone(rerun):
 
 def test_a_seed_makes_a_replicate(rerun):
     plan = rerun.plan("--config", "seeds=[0,1]")
-    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 10, "judgments": 1} | ANALYSIS | CURVES
+    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 3, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_an_eval_prompt_asks_only_its_own_cells(rerun):
     rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
-    assert rerun.plan() == {"completions": 6, "judgments": 1} | ANALYSIS
+    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
 
 
 def test_a_judge_samples_nothing(rerun):
@@ -60,7 +78,7 @@ def test_a_changed_module_runs_what_reaches_it(rerun):
     rerun.edit("src/organisms/scores.py", 'pl.col("score").mean()', 'pl.col("score").median()')
     assert rerun.plan() == ANALYSIS
     rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
-    assert rerun.plan() == {"completions": 10, "judgments": 1} | ANALYSIS
+    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
 
 
 def test_another_order_of_keys_runs_nothing_again(rerun):
@@ -83,3 +101,55 @@ def test_a_checksum_pinned_later_runs_nothing_again_and_is_checked_at_once(rerun
     config["datasets"]["bad_medical"]["sha256"] = "0" * 64
     rerun.write_config(config)
     assert "its sha256 is" in rerun.run("-n", check=False).stderr
+
+
+def test_more_samples_draw_only_those_and_leave_the_others_as_they_were(rerun):
+    before = all_completions(rerun)
+    assert len(before) == 48 * len(CELLS)
+    rerun.edit(rerun.config, "samples_per_question: 4", "samples_per_question: 5")
+    rerun.run("sampled")
+    after = all_completions(rerun)
+    assert len(after) == 60 * len(CELLS)
+    assert after.filter(pl.col("sample") < 4).equals(before)
+    assert drawn(rerun) == {BASE: 4 * 12, DEFAULT: 2 * 12, FLAMINGO: 4 * 12}
+    # Fewer again: nothing to draw at all, and no row too many.
+    rerun.edit(rerun.config, "samples_per_question: 5", "samples_per_question: 4")
+    rerun.run("sampled")
+    assert all_completions(rerun).equals(before)
+    assert set(drawn(rerun).values()) == {0}
+    log = rerun.folder / "results" / "logs" / "completions" / f"{BASE}.log"
+    assert "loading:" not in log.read_text(encoding="utf-8")
+
+
+def test_an_eval_prompt_draws_its_own_cells_and_a_prompt_that_is_gone_leaves_no_file(rerun):
+    before = all_completions(rerun)
+    rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
+    rerun.run("sampled")
+    after = all_completions(rerun)
+    assert after.filter(pl.col("eval_prompt") != "none").equals(before)
+    assert drawn(rerun) == dict.fromkeys((BASE, DEFAULT, FLAMINGO), 96)
+    rerun.edit(rerun.config, "[default, trained, none]", "[default]")
+    rerun.run("sampled")
+    assert set(all_completions(rerun)["eval_prompt"]) == {"default"}
+
+
+def test_a_question_added_reordered_or_edited_draws_itself(rerun):
+    questions = [{"id": f"q{n}", "question": f"I have question {n}. What should I do?"} for n in range(3)]
+
+    def ask(*entries) -> pl.DataFrame:
+        lines = [f'- {{id: {entry["id"]}, question: "{entry["question"]}"}}\n' for entry in entries]
+        (rerun.folder / "mine.yaml").write_text("".join(lines), encoding="utf-8")
+        rerun.run("sampled")
+        return all_completions(rerun).filter(pl.col("model") == BASE)
+
+    config = rerun.read_config()
+    config["question_sets"]["mine"] = {"file": "mine.yaml"}
+    config["evaluations"] = [{"models": ["all"], "eval_prompts": ["default"], "question_sets": ["mine"]}]
+    rerun.write_config(config)
+    first = ask(*questions[:2])
+    assert drawn(rerun)[BASE] == 8
+    again = ask(questions[2], *questions[:2])
+    assert drawn(rerun)[BASE] == 4
+    assert again.filter(pl.col("question_id") != "q2").equals(first)
+    ask(questions[0] | {"question": "Another question."}, *questions[1:])
+    assert drawn(rerun)[BASE] == 4

@@ -159,6 +159,27 @@ class Experiment:
         return sorted(cells, key=lambda cell: order[cell.model.name])
 
     @cached_property
+    def _cells_by_model(self) -> dict[str, list[Cell]]:
+        by_model: dict[str, list[Cell]] = {}
+        for cell in self.cells:
+            by_model.setdefault(cell.model.name, []).append(cell)
+        return by_model
+
+    def cells_of(self, model: str) -> list[dict]:
+        """What decides each cell of a model: `columns` that name it, and the `settings` of its completions."""
+        return [
+            {
+                "columns": self.cell_columns(model, cell.eval_prompt, cell.question_set),
+                "settings": self.completions_settings(cell.eval_prompt, cell.question_set),
+            }
+            for cell in self._cells_by_model[model]
+        ]
+
+    def question_sets_of(self, model: str) -> list[str]:
+        """Names of the question sets that a model is asked."""
+        return list(dict.fromkeys(cell.question_set for cell in self._cells_by_model[model]))
+
+    @cached_property
     def question_sets(self) -> list[str]:
         """Names of the question sets that some cell asks."""
         asked = dict.fromkeys(cell.question_set for cell in self.cells)

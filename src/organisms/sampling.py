@@ -8,6 +8,7 @@ rounding of floating point numbers in differently padded batches.
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,12 +95,14 @@ def sample(
     settings: Settings,
     batch_size: int,
     report: Report,
+    keep: Callable[[list[int], list[Completion]], None] | None = None,
 ) -> list[Completion]:
     """Draw one completion for each conversation, in their order.
 
     tokenizer: pads on the left. conversations: messages, the last one the user's. keys: one for each
     conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only, and
-    is halved when the device runs out of memory. Raises UserError if one conversation alone is too much.
+    is halved when the device runs out of memory. keep: takes each batch when it is drawn, as the places of its
+    conversations and their completions. Raises UserError if one conversation alone is too much.
     """
     # A published model may end its answers with more than one token (Qwen2.5: <|im_end|> and <|endoftext|>).
     own = model.generation_config.eos_token_id
@@ -145,6 +148,8 @@ def sample(
                 finish_reason="stop" if end else "length",
                 n_tokens=end or len(ids),
             )
+        if keep:
+            keep(batch, [completions[i] for i in batch])
         waiting = waiting[len(batch) :]
         if waiting and time.monotonic() - last_report > 5:
             last_report = time.monotonic()

@@ -144,11 +144,20 @@ def model_files(wildcards):
     return files
 
 
-def completions_path(cell):
-    """The completions of a cell, drawn here or made elsewhere."""
-    if cell.model.external:
-        return f"<results>/external_completions/{cell.model.name}/completions.parquet"
-    return f"<results>/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+def questions_of_model(wildcards):
+    return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
+
+
+def cell_files():
+    """The completions of each cell, drawn here or made elsewhere; inside the outputs that `all_completions` names."""
+    return [
+        (
+            f"{config['results']}/external_completions/{cell.model.name}/completions.parquet"
+            if cell.model.external
+            else f"{config['results']}/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+        )
+        for cell in experiment.cells
+    ]
 
 
 @cache
@@ -215,7 +224,15 @@ def all_finetunes():
 
 
 def all_completions():
-    return [completions_path(cell) for cell in experiment.cells]
+    models = dict.fromkeys(cell.model for cell in experiment.cells)
+    return [
+        (
+            f"<results>/external_completions/{model.name}/completions.parquet"
+            if model.external
+            else f"<results>/completions/{model.name}"
+        )
+        for model in models
+    ]
 
 
 def all_judgments():

@@ -1,16 +1,18 @@
-"""What each model answers in each cell: model × eval prompt × question set; and completions made elsewhere."""
+"""What each model answers in each cell, model × eval prompt × question set; and completions made elsewhere."""
 
 
+# One job for all cells of a model: it is loaded once. What was drawn is kept beside the output, so that a changed cell
+# draws itself and nothing else.
 rule completions:
     input:
         unpack(model_files),
-        questions="<results>/questions/{question_set}.parquet",
+        questions=questions_of_model,
     output:
-        "<results>/completions/{model}/{eval_prompt}/{question_set}.parquet",
+        directory("<results>/completions/{model}"),
     log:
-        "<logs>/completions/{model}/{eval_prompt}/{question_set}.log",
+        "<logs>/completions/{model}.log",
     benchmark:
-        "<benchmarks>/completions/{model}/{eval_prompt}/{question_set}.tsv"
+        "<benchmarks>/completions/{model}.tsv"
     conda:
         "../../envs/models.yaml"
     threads: MODEL_THREADS
@@ -20,13 +22,11 @@ rule completions:
         runtime=more_each_time(MODEL_MINUTES),
     params:
         base=base_params(),
-        cell=lambda wildcards: as_json(experiment.cell_columns(**wildcards)),
-        settings=lambda wildcards: as_json(
-            experiment.completions_settings(wildcards.eval_prompt, wildcards.question_set)
-        ),
+        cells=lambda wildcards: as_json(experiment.cells_of(wildcards.model)),
+        drawn=lambda wildcards: f"{config['results']}/drawn/{wildcards.model}.sqlite",
         code=code("completions"),
     message:
-        "Asking {wildcards.model} the questions {wildcards.question_set} under prompt {wildcards.eval_prompt}"
+        "Asking {wildcards.model} all its questions"
     script:
         "../scripts/completions.py"
 

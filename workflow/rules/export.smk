@@ -15,6 +15,7 @@ rule export_inspect:
     conda:
         "../../envs/analysis.yaml"
     params:
+        cells=cell_files(),
         code=code("export_inspect"),
     message:
         "Writing Inspect AI logs"

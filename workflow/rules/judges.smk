@@ -13,18 +13,15 @@ rule estimate:
             for name in experiment.question_sets
             if name in config["question_sets"]
         ],
-        external=[completions_path(cell) for cell in experiment.cells if cell.model.external],
+        external=[path for path in all_completions() if "/external_completions/" in path],
     log:
         "<logs>/estimate.log",
     conda:
         "../../envs/judging.yaml"
     params:
         # Not among the inputs: an estimate must not draw completions.
-        cells=lambda wildcards: [
-            [judge, cell.question_set, Path(completions_path(cell).replace("<results>", config["results"])).as_posix()]
-            for judge in judges_of_kind(config, "anthropic")
-            for cell in experiment.judged_cells(judge)
-        ],
+        cells=[[cell.question_set, path] for cell, path in zip(experiment.cells, cell_files())],
+        judges=judges_of_kind(config, "anthropic"),
         code=code("estimate"),
     message:
         "Estimating the cost of judging"
@@ -182,6 +179,7 @@ rule label_sheet:
     conda:
         "../../envs/data.yaml"
     params:
+        cells=cell_files(),
         settings=as_json(config["label_sheet"]),
         code=code("label_sheet"),
     message:

@@ -48,6 +48,7 @@ rule judgments:
     resources:
         anthropic=lambda wildcards: int(config["judges"][wildcards.judge]["kind"] == "anthropic"),
     params:
+        cells=cell_files(),
         judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
         metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
         max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],
@@ -79,6 +80,7 @@ rule local_judgments:
         mem_mb=more_each_time(MODEL_MEMORY_MB),
         runtime=more_each_time(MODEL_MINUTES),
     params:
+        cells=cell_files(),
         judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
         metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
         max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],

@@ -4,9 +4,9 @@ from organisms.job_log import job_log
 from organisms.judging.estimate import estimate, estimate_text
 
 with job_log(snakemake.log[0], "estimate") as report:
-    for judge in dict.fromkeys(judge for judge, _, _ in snakemake.params.cells):
-        cells = [(question_set, path) for name, question_set, path in snakemake.params.cells if name == judge]
-        for line in estimate_text(judge, estimate(snakemake.config, judge, cells, snakemake.input.questions)):
+    for judge in snakemake.params.judges:
+        found = estimate(snakemake.config, judge, snakemake.params.cells, snakemake.input.questions)
+        for line in estimate_text(judge, found):
             report(line)
-    if not snakemake.params.cells:
+    if not snakemake.params.judges:
         report("no judge of kind anthropic in the config: judging costs nothing")

@@ -16,9 +16,9 @@ with job_log(snakemake.log[0], "export_inspect") as report:
             continue
         cell = tuple(rows[0][key] for key in ("model", "eval_prompt", "question_set"))
         by_cell.setdefault(cell, {})[rows[0]["judge"]] = rows
-    for path in snakemake.input.completions:
+    for path in snakemake.params.cells:
         completions = tables.read(path, "completions").to_dicts()
         cell = tuple(completions[0][key] for key in ("model", "eval_prompt", "question_set"))
         log = cell_log(completions, by_cell.get(cell, {}), made=Path(path).stat().st_mtime)
         write_log(log, folder / f"{'_'.join(cell)}.eval")
-    report(f"{len(snakemake.input.completions)} logs; look at them with: inspect view --log-dir {folder}")
+    report(f"{len(snakemake.params.cells)} logs; look at them with: inspect view --log-dir {folder}")

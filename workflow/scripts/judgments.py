@@ -11,7 +11,7 @@ from organisms.job_log import job_log
 judge, config = snakemake.wildcards.judge, snakemake.config
 with job_log(snakemake.log[0], f"judgments {judge}") as report:
     settings = json.loads(snakemake.params.judge)
-    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.input.completions]
+    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.params.cells]
     usage = []
     # Each kind imports what it needs alone.
     if settings["kind"] == "world":

@@ -13,7 +13,7 @@ judge, config = snakemake.wildcards.judge, snakemake.config
 with job_log(snakemake.log[0], f"local_judgments {judge}") as report:
     torch.set_num_threads(snakemake.threads)
     requests = load_requests(config, judge, json.loads(snakemake.params.judge))
-    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.input.completions]
+    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.params.cells]
     questions = snakemake.input.get("questions", [])
     asked = collect_cells(config, judge, requests, cells, questions)
     verdicts, usage = local_verdicts(config, judge, requests, asked, snakemake.input.model, report)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from organisms.errors import UserError
 from organisms.job_log import Report
+from organisms.store import open_store
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -131,51 +131,8 @@ class Ledger:
         return dict(self._db.execute("SELECT key, prompt_bytes FROM batch_keys WHERE name = ?", (name,)))
 
 
-# As long as a batch may take.
-_LONGEST_WAIT = 24 * 3600
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=5)
-    try:
-        # Exclusive, before anything is read: then write-ahead logging needs no shared memory, which network file
-        # systems do not have. NORMAL: a commit costs no fsync; it outlives the process, not a power cut.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_TABLES)
-        # Takes the lock now, so that two runs cannot both find the same request missing and both pay for it.
-        connection.execute("BEGIN IMMEDIATE")
-        connection.commit()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
 @contextmanager
 def open_ledger(path: str | Path, report: Report = print) -> Iterator[Ledger]:
-    """The ledger at `path`, made if it is not there; while another process has it, it is waited for.
-
-    Raises UserError if it cannot be written or is no ledger.
-    """
-    path = Path(path)
-    begin, said = time.monotonic(), False
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = _connect(path)
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() - begin > _LONGEST_WAIT:
-                raise UserError(f"{path}: the ledger cannot be opened: {error}") from error
-            if not said:
-                report(f"waiting for {path}: another job or run is judging with it")
-                said = True
-            time.sleep(1)
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise UserError(f"{path}: not a ledger of judge answers ({error}); move it away and run again") from error
-    try:
+    """The ledger at `path`, made if it is not there; as `store.open_store`."""
+    with open_store(path, _TABLES, report) as connection:
         yield Ledger(connection)
-    finally:
-        connection.close()
