@@ -65,7 +65,7 @@ def test_an_eval_prompt_asks_only_its_own_cells(rerun):
 
 def test_a_judge_samples_nothing(rerun):
     rerun.edit(rerun.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
-    assert rerun.plan() == {"judgments": 1, "scores": 1, "figures": 4, "summary": 1}
+    assert rerun.plan() == {"judgments": 1, "agreement": 1, "scores": 1, "figures": 4, "summary": 1}
     assert rerun.run("-n", "finetunes", "sampled").stdout.count("Nothing to be done") == 1
 
 
@@ -75,7 +75,7 @@ def test_batch_size_and_cores_run_nothing_again(rerun):
 
 
 def test_a_changed_module_runs_what_reaches_it(rerun):
-    rerun.edit("src/organisms/scores.py", 'pl.col("score").mean()', 'pl.col("score").median()')
+    rerun.edit("src/organisms/scores.py", 'pl.col("score").mean().alias', 'pl.col("score").median().alias')
     assert rerun.plan() == ANALYSIS
     rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
     assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
