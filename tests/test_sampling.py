@@ -72,6 +72,21 @@ def test_a_completion_depends_neither_on_the_batch_nor_on_the_others(model, toke
     assert draw(model, tokenizer, keys=[f"other {key}" for key in KEYS]) != once
 
 
+def test_samples_of_one_question_share_their_prompts_prefill(model, tokenizer):
+    seen = []
+    handle = model.model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: seen.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        draw(model, tokenizer, batch_size=100)
+    finally:
+        handle.remove()
+    # Four questions with three samples each: every prompt is read once, and from then on each row reads one token.
+    longest = max(len(tokenizer.apply_chat_template(c, add_generation_prompt=True)["input_ids"]) for c in CONVERSATIONS)
+    assert seen[0] == (4, longest - 1)
+    assert set(seen[1:]) == {(12, 1)}
+
+
 def test_samples_of_one_question_differ(model, tokenizer):
     assert len({completion.completion for completion in draw(model, tokenizer)[:3]}) > 1
 
@@ -112,6 +127,9 @@ class SmallDevice:
 
     def __getattr__(self, name):
         return getattr(self._model, name)
+
+    def __call__(self, **arguments):
+        return self._model(**arguments)
 
     def generate(self, input_ids, **arguments):
         if len(input_ids) > self._room:

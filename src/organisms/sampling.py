@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from transformers import (
+    BatchEncoding,
+    Cache,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
@@ -86,6 +88,33 @@ def _warpers(settings: Settings) -> list[LogitsProcessor]:
     return warpers
 
 
+def _prefilled(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]]
+) -> tuple[BatchEncoding, Cache | None]:
+    """A padded batch, and the cache of all its tokens but the last, computed once for each distinct prompt.
+
+    None in place of the cache if no prompt stands twice: then there is nothing to share.
+    """
+    padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
+    places: dict[tuple[int, ...], int] = {}
+    for prompt in prompts:
+        places.setdefault(tuple(prompt), len(places))
+    if len(places) == len(prompts):
+        return padded, None
+    rows = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=model.device)
+    first = [prompts.index(list(prompt)) for prompt in places]
+    mask = padded["attention_mask"][first, :-1]
+    cache = model(
+        input_ids=padded["input_ids"][first, :-1],
+        attention_mask=mask,
+        position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
+        use_cache=True,
+        logits_to_keep=1,
+    ).past_key_values
+    cache.batch_select_indices(rows)
+    return padded, cache
+
+
 @torch.inference_mode()
 def sample(
     model: PreTrainedModel,
@@ -118,17 +147,18 @@ def sample(
     )
     prompts = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
     completions: list[Completion | None] = [None] * len(prompts)
-    # Prompts of similar length together, so that little is padded.
-    waiting = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    # Prompts of similar length together, so that little is padded, and equal ones side by side.
+    waiting = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), prompts[i]))
     last_report = time.monotonic()
     while waiting:
         batch = waiting[:batch_size]
-        padded = tokenizer.pad({"input_ids": [prompts[i] for i in batch]}, return_tensors="pt").to(model.device)
         randoms = np.stack([uniforms(keys[i], settings.max_new_tokens) for i in batch])
         sampler = InverseCdfSampler(torch.from_numpy(randoms).to(model.device))
         try:
+            padded, cache = _prefilled(model, tokenizer, [prompts[i] for i in batch])
             generated = model.generate(
                 **padded,
+                past_key_values=cache,
                 generation_config=generation,
                 logits_processor=LogitsProcessorList([*_warpers(settings), sampler]),
             )
