@@ -43,6 +43,12 @@ def test_the_cpu_benchmark_splits_each_rules_time(finished):
     assert int(table["completions"][2].rstrip("%")) > 10
 
 
+def test_the_benchmark_of_plans_runs_small():
+    table = rows(run(ROOT / "benchmarks" / "dag.py", "--prompts", "1", "2"))
+    assert int(table["2"][1]) > int(table["1"][1]) > 0
+    assert all(float(table[n][2]) > 0 for n in ("1", "2"))
+
+
 def test_the_judging_benchmark_runs_small():
     printed = run(ROOT / "benchmarks" / "judging.py", "--calls", "100", "--batch", "200", "--latency", "0.05")
     table = rows(printed)
