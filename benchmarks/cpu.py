@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 def noted_seconds(log: Path, what: str) -> float:
-    """The seconds that a log notes for `what` (`imports` or `loading`), or 0."""
-    found = re.search(rf"^{what}: ([\d.]+) s$", log.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return float(found.group(1)) if found else 0.0
+    """The seconds that a log notes for `what` (`imports` or `loading`), in all."""
+    noted = re.findall(rf"^(?:late )?{what}: ([\d.]+) s$", log.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return sum(map(float, noted))
 
 
 def times_by_rule(results: Path) -> dict[str, list[tuple[float, float, float]]]:

@@ -144,5 +144,5 @@ def test_two_runs_at_once_share_one_ledger_and_pay_once(tmp_path, judge_server):
 def test_a_file_that_is_no_ledger_is_named(tmp_path):
     path = tmp_path / "ledger.sqlite"
     path.write_text("not a database, but long enough to have a header of its own" * 10, encoding="utf-8")
-    with pytest.raises(UserError, match=r"ledger\.sqlite: not a ledger"), open_ledger(path):
+    with pytest.raises(UserError, match=r"ledger\.sqlite: not a file of this workflow"), open_ledger(path):
         pass

@@ -17,6 +17,14 @@ Report = Callable[[str], None]
 
 
 @contextlib.contextmanager
+def late_imports() -> Iterator[None]:
+    """Note in the log how long the imports inside took, for a job that may need them or not."""
+    start = time.monotonic()
+    yield
+    print(f"late imports: {time.monotonic() - start:.2f} s")
+
+
+@contextlib.contextmanager
 def job_log(path: str | Path, name: str) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
 

@@ -11,7 +11,7 @@ from organisms import tables
 from organisms.completions import planned_rows
 from organisms.drawn import drawn_key, open_drawn
 from organisms.files import digest_of
-from organisms.job_log import job_log
+from organisms.job_log import job_log, late_imports
 
 with job_log(snakemake.log[0], f"completions {snakemake.wildcards.model}") as report:
     base = json.loads(snakemake.params.base)
@@ -29,9 +29,10 @@ with job_log(snakemake.log[0], f"completions {snakemake.wildcards.model}") as re
         report(f"{len(keys)} completions in {len(cells)} cells, {len(missing)} to draw")
         if missing:
             # Imported here: a job that draws nothing has no use for torch.
-            import torch
+            with late_imports():
+                import torch
 
-            from organisms.drawing import draw
+                from organisms.drawing import draw
 
             torch.set_num_threads(snakemake.threads)
             draw(

@@ -6,7 +6,7 @@ For judges behind the Messages API, the world judge and label sheets.
 import json
 
 from organisms import tables
-from organisms.job_log import job_log
+from organisms.job_log import job_log, late_imports
 
 judge, config = snakemake.wildcards.judge, snakemake.config
 with job_log(snakemake.log[0], f"judgments {judge}") as report:
@@ -15,19 +15,22 @@ with job_log(snakemake.log[0], f"judgments {judge}") as report:
     usage = []
     # Each kind imports what it needs alone.
     if settings["kind"] == "world":
-        from organisms.judging.world import world_judgments
-        from organisms.world import load_world
+        with late_imports():
+            from organisms.judging.world import world_judgments
+            from organisms.world import load_world
 
         world = load_world(snakemake.input.world)
         judged = (world_judgments(world, rows, judge) for rows in cells)
     elif settings["kind"] == "labels":
-        from organisms.judging.labels import label_judgments, read_labels
+        with late_imports():
+            from organisms.judging.labels import label_judgments, read_labels
 
         labels = read_labels(snakemake.input.labels)
         judged = (label_judgments(judge, rows, labels) for rows in cells)
     else:
-        from organisms.judging.answering import api_verdicts
-        from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
+        with late_imports():
+            from organisms.judging.answering import api_verdicts
+            from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
 
         requests = load_requests(config, judge, settings)
         questions = snakemake.input.get("questions", [])
