@@ -84,9 +84,9 @@ def test_the_pace_follows_the_server(tmp_path, judge_server):
     server = judge_server(latency=0.02, faults={"429": 0.3}, retry_after=0.2)
     requests = requests_to(server)
     judge(server, tmp_path, questions(requests, 150), requests, concurrency=32)
-    steady = judge_server(latency=0.02)
+    steady = judge_server(latency=0.3)
     requests = requests_to(steady)
-    judge(steady, tmp_path / "steady", questions(requests, 150), requests, concurrency=32)
+    judge(steady, tmp_path / "steady", questions(requests, 100), requests, concurrency=32)
     assert 24 <= steady.stats()["most_busy"] <= 32
     # Halved again and again, calls are tried again and all are answered.
     assert server.stats()["hits"]["429"] > 20
@@ -95,12 +95,6 @@ def test_the_pace_follows_the_server(tmp_path, judge_server):
 
 @pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
 def test_no_call_starts_while_the_servers_own_limit_is_used_up(kind):
-    reset = datetime.now(UTC) + timedelta(seconds=0.6)
-    headers = {
-        f"anthropic-ratelimit-{kind}-remaining": "0",
-        f"anthropic-ratelimit-{kind}-reset": reset.isoformat().replace("+00:00", "Z"),
-    }
-
     async def started_after() -> list[float]:
         pace = Pace(4)
         began = time.monotonic()
@@ -110,6 +104,11 @@ def test_no_call_starts_while_the_servers_own_limit_is_used_up(kind):
                 return time.monotonic() - began
 
         first = await call()
+        reset = datetime.now(UTC) + timedelta(seconds=0.6)
+        headers = {
+            f"anthropic-ratelimit-{kind}-remaining": "0",
+            f"anthropic-ratelimit-{kind}-reset": reset.isoformat().replace("+00:00", "Z"),
+        }
         pace.note(200, headers)
         return [first, *await asyncio.gather(call(), call())]
 

@@ -42,11 +42,17 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
     assert bought(tmp_path)["live"] == server.stats()["tokens"]["live"]
     server.process.kill()
     # Asked to end while there is no server, it does not wait for the end of its patience.
-    program = subprocess.Popen([sys.executable, PROGRAM, server.url, str(tmp_path), "400"], stderr=subprocess.PIPE)
-    time.sleep(5)
+    program = subprocess.Popen(
+        [sys.executable, "-u", PROGRAM, server.url, str(tmp_path), "400"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "to send, live" in program.stdout.readline()
+    time.sleep(2)
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=15)
-    assert b"error: asked to end; what was bought is kept" in said
+    _, said = program.communicate(timeout=30)
+    assert "error: asked to end; what was bought is kept" in said
     began = time.monotonic()
     with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
         judge(server, tmp_path, asks, requests, patience_minutes=0.05)
