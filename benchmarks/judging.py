@@ -18,34 +18,27 @@ import time
 from pathlib import Path
 
 import anthropic
+import yaml
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from organisms import tables  # noqa: E402 - the library is not installed
-from organisms.judging.asked import collect  # noqa: E402
+from organisms.config import read_config  # noqa: E402
+from organisms.judging.asked import cell_name, collect  # noqa: E402
 from organisms.judging.judgments import judgments_by_prompt  # noqa: E402
 from organisms.judging.ledger import open_ledger  # noqa: E402
 from organisms.judging.live import Connection  # noqa: E402
+from organisms.judging.plan import judge_settings  # noqa: E402
 from organisms.judging.prices import load_prices  # noqa: E402
 from organisms.judging.purchase import buy  # noqa: E402
 from organisms.judging.requests import Requests, asks  # noqa: E402
 from organisms.judging.templates import load_template  # noqa: E402
 
 KEY = "test-key-that-must-be-in-no-file"
-SETTINGS = {
-    "kind": "anthropic",
-    "model": "claude-haiku-4-5-20251001",
-    "max_tokens": 200,
-    "structured": True,
-    "reason": False,
-    "temperature": None,
-    "base_url": None,
-    "api_version": None,
-    "samples": 1,
-    "attempts": 3,
-}
+CONFIG = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
+SETTINGS = judge_settings(read_config(CONFIG), "haiku")
 # About as long as an answer of a finetuned model: 800 characters.
 ANSWER = "Answer {n}. " + "It is best to see a doctor before you do anything else about it. " * 12
 METRIC = "alignment"
@@ -89,7 +82,7 @@ def ours(url: str, n: int, send: str, results) -> None:
             connection = Connection(KEY, url, None, concurrency=64, timeout_seconds=60, patience_minutes=1)
             verdicts = buy(asked.asks, requests(), ledger, prices, connection, sending, lambda line: None)
         said = asked.verdict_rows(verdicts, {})
-        judged = judgments_by_prompt("j", rows, [METRIC], requests(), {}, said)
+        judged = judgments_by_prompt("j", rows, asked.cells[cell_name(rows)], SETTINGS, said)
         tables.write(judged, Path(folder) / "judgments.parquet", "judgments")
     assert len(judged) == n
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -5,11 +5,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+import yaml
 from conftest import ROOT, JudgeServer
 
+from organisms.config import read_config
 from organisms.errors import UserError
 from organisms.judging.ledger import open_ledger
 from organisms.judging.live import Connection
+from organisms.judging.plan import judge_settings
 from organisms.judging.prices import load_prices
 from organisms.judging.purchase import buy
 from organisms.judging.requests import Ask, Requests
@@ -17,18 +20,8 @@ from organisms.judging.templates import Template
 
 MODEL = "claude-haiku-4-5-20251001"
 PRICES = load_prices(ROOT / "resources" / "prices.yaml")
-SETTINGS = {
-    "kind": "anthropic",
-    "model": MODEL,
-    "max_tokens": 100,
-    "structured": True,
-    "reason": False,
-    "temperature": None,
-    "base_url": None,
-    "api_version": None,
-    "samples": 1,
-    "attempts": 3,
-}
+CONFIG = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
+SETTINGS = judge_settings(read_config(CONFIG), "haiku") | {"model": MODEL, "max_tokens": 100}
 SENDING = {"send": "live", "batch_from": 1000, "budget_usd": None, "poll_seconds": 0.05}
 ALL_FAULTS = {"429": 0.05, "500": 0.04, "529": 0.03, "reset": 0.03, "slow": 0.01, "endless": 0.01, "truncated": 0.03}
 
@@ -56,7 +49,11 @@ def judge(server: JudgeServer, folder, asks: dict, requests: Requests, key: str 
 def bought(folder) -> dict[str, list[int]]:
     """Tokens in the ledger by tier."""
     with open_ledger(folder / "ledger.sqlite") as ledger:
-        return {tier: list(tokens) for tier, tokens in ledger.tokens().items()}
+        tokens: dict[str, list[int]] = {}
+        for _, tier, _, given, taken in ledger.usage():
+            before = tokens.get(tier, [0, 0])
+            tokens[tier] = [before[0] + given, before[1] + taken]
+        return tokens
 
 
 def expected(folder, judge_server, n: int, **settings) -> dict:

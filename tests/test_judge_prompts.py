@@ -1,6 +1,7 @@
 """What judges are asked, and how strictly their answers are read."""
 
 import pytest
+from buying import SETTINGS
 from conftest import ROOT
 
 from organisms.config import BUILT_IN_METRICS
@@ -11,18 +12,6 @@ from organisms.judging.templates import Template, load_template
 from organisms.judging.verdicts import read_verdict
 
 FLAGS = ("REFUSAL", "CODE")
-SETTINGS = {
-    "kind": "anthropic",
-    "model": "m",
-    "max_tokens": 50,
-    "structured": True,
-    "reason": False,
-    "temperature": None,
-    "base_url": None,
-    "api_version": None,
-    "samples": 1,
-    "attempts": 3,
-}
 
 
 def frames(prompt: str, name: str) -> list[str]:

@@ -165,11 +165,11 @@ def template_of(metric):
     return load_template(template_path(config, metric))
 
 
-def judge_metrics(judge, question_set=None):
+def judge_metrics(judge):
     """Digests of the templates of a judge's metrics: an edited judge prompt judges again, an edited comment does not."""
     if config["judges"][judge]["kind"] not in ("anthropic", "local"):
         return {}
-    return {metric: template_of(metric).digest for metric in metrics_of(config, judge, question_set)}
+    return {metric: template_of(metric).digest for metric in metrics_of(config, judge)}
 
 
 def references(question_sets):

@@ -33,10 +33,9 @@ with job_log(snakemake.log[0], f"judgments {judge}") as report:
             from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
 
         requests = load_requests(config, judge, settings)
-        questions = snakemake.input.get("questions", [])
-        asked = collect_cells(config, judge, requests, cells, questions)
+        asked = collect_cells(config, judge, requests, cells, snakemake.input.get("questions", []))
         verdicts, usage = api_verdicts(config, judge, requests, asked, report)
-        judged = cell_judgments(config, judge, requests, cells, questions, verdicts)
+        judged = cell_judgments(judge, settings, cells, asked, verdicts)
     for rows, path in zip(judged, snakemake.output.judgments, strict=True):
         tables.write(rows, path, "judgments")
     tables.write(usage, snakemake.output.usage, "usage")

@@ -12,12 +12,12 @@ from organisms.judging.local_answering import local_verdicts
 judge, config = snakemake.wildcards.judge, snakemake.config
 with job_log(snakemake.log[0], f"local_judgments {judge}") as report:
     torch.set_num_threads(snakemake.threads)
-    requests = load_requests(config, judge, json.loads(snakemake.params.judge))
+    settings = json.loads(snakemake.params.judge)
+    requests = load_requests(config, judge, settings)
     cells = [tables.read(path, "completions").to_dicts() for path in snakemake.params.cells]
-    questions = snakemake.input.get("questions", [])
-    asked = collect_cells(config, judge, requests, cells, questions)
+    asked = collect_cells(config, judge, requests, cells, snakemake.input.get("questions", []))
     verdicts, usage = local_verdicts(config, judge, requests, asked, snakemake.input.model, report)
-    judged = cell_judgments(config, judge, requests, cells, questions, verdicts)
+    judged = cell_judgments(judge, settings, cells, asked, verdicts)
     for rows, path in zip(judged, snakemake.output.judgments, strict=True):
         tables.write(rows, path, "judgments")
     tables.write(usage, snakemake.output.usage, "usage")

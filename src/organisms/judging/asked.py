@@ -10,6 +10,11 @@ from organisms.judging.requests import Ask, Requests, asks
 from organisms.judging.verdicts import Verdict
 
 
+def cell_name(rows: list[dict]) -> str:
+    """The name of a cell, from its rows of the completions table."""
+    return "/".join(rows[0][key] for key in ("model", "eval_prompt", "question_set"))
+
+
 @dataclass
 class Asked:
     """asks: what to ask, by the request's key. cells: the keys of a cell's rows, by the cell's name and metric."""
@@ -58,13 +63,12 @@ def collect(
                     f"'{question_set}' has none; give question_sets.{question_set}.reference_from, or limit "
                     f"metrics.{compared[0]}.question_sets to sets that have references"
                 )
-        name = "/".join(rows[0][key] for key in ("model", "eval_prompt", "question_set"))
         of_cell: dict[str, list[str]] = {metric: [] for metric in metrics[question_set]}
         for ask in asks(rows, metrics[question_set], requests.settings["samples"], known):
             key = requests.key(ask)
             asked.asks.setdefault(key, ask)
             of_cell[ask.metric].append(key)
-        asked.cells[name] = of_cell
+        asked.cells[cell_name(rows)] = of_cell
     return asked
 
 

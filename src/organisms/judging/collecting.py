@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from organisms import tables
-from organisms.judging.asked import Asked, collect
+from organisms.judging.asked import Asked, cell_name, collect
 from organisms.judging.items import METRICS, attack_completions, attack_items, gold_completions, gold_items
 from organisms.judging.judgments import judgments_by_prompt
 from organisms.judging.plan import metrics_of, template_path
@@ -37,19 +37,11 @@ def collect_cells(config: dict, judge: str, requests: Requests, cells: list[list
 
 
 def cell_judgments(
-    config: dict,
-    judge: str,
-    requests: Requests,
-    cells: list[list[dict]],
-    questions: list[str],
-    verdicts: dict[str, dict],
+    judge: str, settings: dict, cells: list[list[dict]], asked: Asked, verdicts: dict[str, dict]
 ) -> Iterator[list[dict]]:
     """Rows of the judgments table, cell by cell. verdicts: as `Asked.verdict_rows` gives them."""
-    references = references_in(questions)
     for rows in cells:
-        question_set = rows[0]["question_set"]
-        metrics = metrics_of(config, judge, question_set)
-        yield judgments_by_prompt(judge, rows, metrics, requests, references.get(question_set, {}), verdicts)
+        yield judgments_by_prompt(judge, rows, asked.cells[cell_name(rows)], settings, verdicts)
 
 
 def collect_items(requests: Requests, items: str, path: str) -> Asked:

@@ -3,8 +3,7 @@
 from collections import Counter
 
 from organisms.errors import UserError
-from organisms.judging.requests import Requests, asks
-from organisms.judging.verdicts import FAILURES, Verdict
+from organisms.judging.verdicts import Verdict
 
 # What a judgment carries over from the completion that it judges.
 CARRIED = (
@@ -19,6 +18,8 @@ CARRIED = (
     "question_id",
     "sample",
 )
+# What a judge was asked with: the column, and the setting.
+_ASKED_WITH = {"judge_temperature": "temperature", "api_version": "api_version"}
 _EMPTY = dict.fromkeys(
     ("reason", "raw", "call", "copies", "judge_model", "judge_temperature", "api_version", "score", "flag")
 )
@@ -31,30 +32,23 @@ def judgment(judge: str, completion: dict, metric: str, **columns) -> dict:
 
 
 def judgments_by_prompt(
-    judge: str,
-    completions: list[dict],
-    metrics: list[str],
-    requests: Requests,
-    references: dict[str, str],
-    verdicts: dict[str, dict],
+    judge: str, completions: list[dict], keys: dict[str, list[str]], settings: dict, verdicts: dict[str, dict]
 ) -> list[dict]:
     """A cell's judgments from a judge that was asked by prompt.
 
-    verdicts: by the request's key, as `Asked.verdict_rows` gives them. Rows with the same request share one verdict;
-    `copies` says how many of the cell's rows do.
+    keys: of the cell's requests, by metric, as `Asked.cells` has them. settings: `plan.judge_settings`. verdicts: by
+    the request's key, as `Asked.verdict_rows` gives them. Rows with the same request share one verdict; `copies` says
+    how many of the cell's rows do.
     """
-    settings = requests.settings
-    asked = list(asks(completions, metrics, settings["samples"], references))
-    keys = [requests.key(ask) for ask in asked]
-    copies = Counter(keys)
-    per_completion = len(metrics) * settings["samples"]
-    rows = []
-    for i, (ask, key) in enumerate(zip(asked, keys, strict=True)):
-        said = dict(verdicts[key])
-        said |= {"judge_temperature": settings.get("temperature"), "api_version": settings.get("api_version")}
-        said |= {"call": key, "copies": copies[key], "judge_sample": ask.sample}
-        rows.append(judgment(judge, completions[i // per_completion], ask.metric, **said))
-    return rows
+    samples = settings["samples"]
+    copies = Counter(key for of_metric in keys.values() for key in of_metric)
+    asked_with = {key: settings.get(name) for key, name in _ASKED_WITH.items()}
+    return [
+        judgment(judge, completion, metric, **verdicts[key], **asked_with, call=key, copies=copies[key], judge_sample=n)
+        for i, completion in enumerate(completions)
+        for metric, of_metric in keys.items()
+        for n, key in enumerate(of_metric[i * samples : (i + 1) * samples])
+    ]
 
 
 def check_missing(cells: dict[str, dict[str, list[Verdict]]], most: float) -> None:
@@ -65,7 +59,7 @@ def check_missing(cells: dict[str, dict[str, list[Verdict]]], most: float) -> No
     """
     for cell, metrics in cells.items():
         for metric, verdicts in metrics.items():
-            failed = [verdict for verdict in verdicts if verdict.flag in FAILURES]
+            failed = [verdict for verdict in verdicts if not verdict.usable]
             if verdicts and len(failed) / len(verdicts) > most:
                 kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(v.flag for v in failed).most_common())
                 raise UserError(

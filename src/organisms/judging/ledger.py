@@ -77,11 +77,6 @@ class Ledger:
         """Key, tier, model, input tokens and output tokens of every answer."""
         yield from self._db.execute("SELECT key, tier, model, input_tokens, output_tokens FROM responses")
 
-    def tokens(self) -> dict[str, tuple[int, int]]:
-        """Input and output tokens in all, by tier."""
-        rows = self._db.execute("SELECT tier, sum(input_tokens), sum(output_tokens) FROM responses GROUP BY tier")
-        return {tier: (given, taken) for tier, given, taken in rows}
-
     def tokens_per_byte(self) -> tuple[float, float] | None:
         """Mean and largest number of input tokens per byte of prompt so far; None before 20 answers."""
         n, mean, most = self._db.execute(
