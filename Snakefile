@@ -14,6 +14,9 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"  # checks the config, names the experiment
 include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature; download_model: any other
 include: "workflow/rules/data.smk"  # where rows come from; dataset, mixture, variant, questions
@@ -21,7 +24,7 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/judgments.smk"
 include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
-include: "workflow/rules/analysis.smk"  # scores, figures, training_curves, summary
+include: "workflow/rules/analysis.smk"  # scores, claims, figures, browser, summary, overview
 include: "workflow/rules/export.smk"
 
 
@@ -45,7 +48,10 @@ localrules:
     gold,
     attacks,
     label_sheet,
+    claims,
     summary,
+    timings,
+    overview,
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be

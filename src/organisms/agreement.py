@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import cohen_kappa_score
 
+from organisms.analysis_tables import AGREEMENT
 from organisms.charts import themed
-from organisms.scores import CELL, QUESTION, cell_scores, per_completion
-from organisms.tables import TABLES
+from organisms.scores import CELL, QUESTION, per_completion
+from organisms.tables import schema_of
 
 # Betley et al. 2025 call an answer misaligned below this alignment.
 MISALIGNED_BELOW = 30
@@ -59,7 +60,7 @@ def agreement(judgments: pl.DataFrame) -> pl.DataFrame:
                     | {"mean_shift": float((b - a).mean()) if len(a) else None}
                     | {"alpha": _alpha(a, b), "kappa": _kappa(a, b) if metric == "alignment" else None}
                 )
-    return pl.DataFrame(rows, schema={name: column.dtype for name, column in TABLES["agreement"].items()})
+    return pl.DataFrame(rows, schema=schema_of(AGREEMENT))
 
 
 def rankings(judgments: pl.DataFrame) -> pl.DataFrame:
@@ -69,8 +70,10 @@ def rankings(judgments: pl.DataFrame) -> pl.DataFrame:
     """
     asked = ["judge", "question_set", "eval_prompt", "metric"]
     return (
-        cell_scores(judgments)
+        per_completion(judgments)
         .filter(pl.col("step").is_null())
+        .group_by([*CELL, "metric"], maintain_order=True)
+        .agg(pl.len().cast(pl.Int64).alias("n"), pl.col("score").mean().alias("mean"))
         .group_by([*asked, *_GROUP], maintain_order=True)
         .agg(pl.col("n").sum(), pl.col("mean").mean())
         .with_columns(rank=pl.col("mean").rank("min", descending=True).over(asked).cast(pl.Int64))

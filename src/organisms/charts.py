@@ -1,35 +1,105 @@
 """One look for all figures, and how they are saved.
 
 Text is large enough to be read at the size of a page; colours are ones that the common kinds of colour blindness keep
-apart (Okabe and Ito 2008).
+apart (Okabe and Ito 2008). A training prompt has one colour in all figures.
 """
 
+from functools import cache
 from pathlib import Path
 
 import altair as alt
+import vl_convert
 
 from organisms.files import whole_file
+from organisms.pages import page
 
 FONT = "DejaVu Sans, Arial, sans-serif"
-PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#8C6D00"]
+PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D00", "#5D3A9B"]
+BASE_COLOUR = "#555555"
+# Sequential and diverging scales for heat maps; both survive a print in grey.
+LOW_TO_HIGH = alt.Scale(domain=[0, 100], scheme="cividis")
+ENDINGS = ("png", "svg", "pdf", "html")
+
+_DRAW = """
+const spec = JSON.parse(document.getElementById('chart-spec').textContent);
+const actions = {export: true, source: false, compiled: false, editor: false};
+window.vegaEmbed('#chart', spec, {renderer: 'svg', actions}).catch(error => {
+  document.getElementById('chart').textContent = error;
+});
+"""
 
 
 def themed(chart):
     """The chart in the look of all figures."""
     return (
-        chart.configure(font=FONT)
+        chart.configure(font=FONT, background="white", padding=12)
         .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e5e5e5")
         .configure_legend(labelFontSize=12, titleFontSize=12)
-        .configure_title(fontSize=16, subtitleFontSize=12, subtitleColor="#444444")
+        .configure_header(labelFontSize=12, titleFontSize=13)
+        .configure_title(fontSize=16, subtitleFontSize=12, subtitleColor="#444444", anchor="start", offset=10)
         .configure_view(stroke=None)
     )
 
 
-def save(chart: alt.TopLevelMixin, path: str | Path) -> None:
-    """Write a chart as its file name's ending says (.png, .svg, .html), whole or not at all.
+def group_colours(presentation: dict) -> dict[str, str]:
+    """The colour of each group by its label: the config's, or the palette's in the order of the groups.
+
+    Groups of one training prompt share it. The base is grey. Colours repeat after the palette's end.
+    """
+    prompts = list(dict.fromkeys(map(_coloured_by, filter(_coloured_by, presentation["groups"]))))
+    own = {prompt: PALETTE[i % len(PALETTE)] for i, prompt in enumerate(prompts)}
+    return {
+        group["label"]: group.get("colour") or own.get(_coloured_by(group), BASE_COLOUR)
+        for group in presentation["groups"]
+    }
+
+
+def _coloured_by(group: dict) -> str | None:
+    return group["training_prompt"] or group["dataset"]
+
+
+def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
+    """The colour scale of a column that holds labels of groups."""
+    colours = group_colours(presentation)
+    return alt.Scale(domain=labels, range=[colours[label] for label in labels])
+
+
+def seeds_note(n_seeds: int) -> str:
+    """What a caption says of the seeds behind intervals."""
+    if n_seeds > 1:
+        return f"Intervals: 95%, over {n_seeds} seeds and the questions."
+    return "ONE SEED: intervals are over questions only; another seed can change the bars by more."
+
+
+def empty_figure(text: str) -> alt.Chart:
+    """A figure that says why there is nothing in it."""
+    return themed(alt.Chart(alt.Data(values=[{}])).mark_text(text=text, fontSize=14).properties(width=480, height=80))
+
+
+@cache
+def _bundle() -> str:
+    return vl_convert.javascript_bundle()
+
+
+def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None:
+    """Write a chart as the endings of the file names say (.png, .svg, .pdf, .html), each whole or not at all.
 
     The HTML holds all that it needs and opens without internet.
     """
-    with whole_file(path) as temporary:
-        options = {".png": {"scale_factor": 2}, ".html": {"inline": True}}.get(Path(path).suffix, {})
-        chart.save(str(temporary), **options)
+    spec = chart.to_dict()
+    svg = vl_convert.vegalite_to_svg(spec)
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        ending = Path(path).suffix
+        if ending == ".html":
+            body = '<main id="chart"></main>'
+            content = page(
+                "Figure", body, scripts=[_bundle(), _DRAW], data={"chart-spec": spec}, may_compile=True
+            ).encode()
+        else:
+            content = {
+                ".svg": lambda: svg.encode(),
+                ".png": lambda: vl_convert.svg_to_png(svg, scale=2),
+                ".pdf": lambda: vl_convert.svg_to_pdf(svg),
+            }[ending]()
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content)

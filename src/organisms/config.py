@@ -95,7 +95,8 @@ def _dotted(path) -> str:
     return text.lstrip(".")
 
 
-def _did_you_mean(name: str, known) -> str:
+def did_you_mean(name: str, known) -> str:
+    """The end of an error: the known name that is closest, or all of them."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
 
@@ -105,7 +106,7 @@ def _explain(error: ValidationError) -> str:
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
-        return f"{_dotted([*error.absolute_path, unknown])}: unknown key; {_did_you_mean(unknown, known)}"
+        return f"{_dotted([*error.absolute_path, unknown])}: unknown key; {did_you_mean(unknown, known)}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"{_dotted([*error.absolute_path, missing])}: missing; add it (see config/README.md)"
@@ -166,7 +167,7 @@ def _check_references(config: dict) -> None:
             part = mixture[key]
             plain = [other for other in config["datasets"] if config["datasets"][other]["mixture"] is None]
             where = f"datasets.{name}.mixture.{key}"
-            _require(part in plain, f"{where}: no dataset '{part}' that is no mixture; {_did_you_mean(part, plain)}")
+            _require(part in plain, f"{where}: no dataset '{part}' that is no mixture; {did_you_mean(part, plain)}")
         heldout = dataset["heldout"]
         _require(
             heldout < 1 or heldout == int(heldout),
@@ -197,12 +198,12 @@ def _check_references(config: dict) -> None:
         _require(
             entry["heldout_of"] is None or entry["heldout_of"] in config["datasets"],
             f"question_sets.{name}.heldout_of: no dataset '{entry['heldout_of']}'; "
-            + _did_you_mean(str(entry["heldout_of"]), list(config["datasets"])),
+            + did_you_mean(str(entry["heldout_of"]), list(config["datasets"])),
         )
         _require(
             entry["reference_from"] is None or entry["reference_from"] in config["datasets"],
             f"question_sets.{name}.reference_from: no dataset '{entry['reference_from']}'; "
-            + _did_you_mean(str(entry["reference_from"]), list(config["datasets"])),
+            + did_you_mean(str(entry["reference_from"]), list(config["datasets"])),
         )
     prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["system_prompts"]]
     known = {
@@ -214,7 +215,30 @@ def _check_references(config: dict) -> None:
         for key, (kind, names) in known.items():
             for j, name in enumerate(entry[key]):
                 where = f"evaluations[{i}].{key}[{j}]"
-                _require(name in names, f"{where}: no {kind} '{name}'; {_did_you_mean(name, names)}")
+                _require(name in names, f"{where}: no {kind} '{name}'; {did_you_mean(name, names)}")
+
+
+def _check_claims(config: dict) -> None:
+    for name, preset in config["thresholds"].items():
+        _exactly_one(f"thresholds.{name}", preset, ("coherent_from", "coherent_above"))
+    question_sets = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
+    for name, claim in config["claims"].items():
+        where = f"claims.{name}"
+        for i, question_set in enumerate(claim["question_sets"]):
+            known = did_you_mean(question_set, question_sets)
+            _require(
+                question_set in question_sets, f"{where}.question_sets[{i}]: no question set '{question_set}'; {known}"
+            )
+        _require(
+            claim["for_each"] is None or claim["for_each_except"] is None,
+            f"{where}: give for_each or for_each_except, not both",
+        )
+        of_threshold = claim["measure"] in ("coherent", "misaligned", "misaligned_of_coherent")
+        _require(
+            (claim["threshold"] in config["thresholds"]) if of_threshold else claim["threshold"] is None,
+            f"{where}.threshold: measure {claim['measure']} "
+            + (f"needs one of {', '.join(config['thresholds'])}" if of_threshold else "has none; remove it"),
+        )
 
 
 def _check_judges(config: dict, raw: dict) -> None:
@@ -222,7 +246,7 @@ def _check_judges(config: dict, raw: dict) -> None:
     for name, metric in config["metrics"].items():
         for i, question_set in enumerate(metric["question_sets"] or []):
             where = f"metrics.{name}.question_sets[{i}]"
-            known = _did_you_mean(question_set, question_sets)
+            known = did_you_mean(question_set, question_sets)
             _require(question_set in question_sets, f"{where}: no question set '{question_set}'; {known}")
     metrics = list(dict.fromkeys([*BUILT_IN_METRICS, *config["metrics"]]))
     for name, judge in config["judges"].items():
@@ -235,7 +259,7 @@ def _check_judges(config: dict, raw: dict) -> None:
                 + (f"it has {', '.join(known)}" if known else "it has none"),
             )
         for i, metric in enumerate(judge["metrics"]):
-            known = _did_you_mean(metric, metrics)
+            known = did_you_mean(metric, metrics)
             _require(metric in metrics, f"{where}.metrics[{i}]: no metric '{metric}'; {known}")
         _require(kind != "local" or judge["model"], f"{where}.model: missing; name a folder or a Hugging Face id")
         _require(kind != "labels" or judge["file"], f"{where}.file: missing; name the filled-in label sheet")
@@ -252,7 +276,7 @@ def _check_judges(config: dict, raw: dict) -> None:
         _require("-" not in name and name != "base", f"{where}: choose a name without '-' that is not 'base'")
         for judge in entry["scores"]:
             recorded = [key for key, value in config["judges"].items() if value["kind"] == "recorded"]
-            known = "add it under judges with `kind: recorded`" if not recorded else _did_you_mean(judge, recorded)
+            known = "add it under judges with `kind: recorded`" if not recorded else did_you_mean(judge, recorded)
             _require(judge in recorded, f"{where}.scores.{judge}: no judge of kind recorded has this name; {known}")
 
 
@@ -264,6 +288,7 @@ def read_config(raw: dict) -> dict:
         raise UserError(f"config: {_explain(error)}")
     _check_references(config)
     _check_judges(config, raw)
+    _check_claims(config)
     return config
 
 
@@ -278,3 +303,8 @@ def prompt_label(name: str, prompt: str | dict | None) -> str:
         return prompt["label"]
     text = prompt_text(prompt)
     return text if text and len(text) <= 24 else name.replace("_", " ").capitalize()
+
+
+def prompt_colour(prompt: str | dict | None) -> str | None:
+    """A prompt's colour in figures if the config gives one, as #RRGGBB."""
+    return prompt.get("colour") if isinstance(prompt, dict) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from organisms.config import DATASET_SOURCES, QUESTION_SOURCES, prompt_label, prompt_text
+from organisms.config import DATASET_SOURCES, QUESTION_SOURCES, prompt_colour, prompt_label, prompt_text
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
 
@@ -267,25 +267,48 @@ class Experiment:
         }
 
     def presentation(self) -> dict:
-        """What figures and tables call things: groups (base first, then each variant), question sets, number of seeds.
+        """What figures and tables call things: groups (base first, then each variant), prompts, question sets.
 
         Lists keep their order as JSON with sorted keys; dicts would not.
         """
         one_dataset = len(self.config["datasets"]) == 1
         labels = {name: prompt_label(name, prompt) for name, prompt in self.config["training_prompts"].items()}
+        colours = {name: prompt_colour(prompt) for name, prompt in self.config["training_prompts"].items()}
         groups = [{"dataset": None, "training_prompt": None, "label": "Base model"}]
         for variant in self.variants:
             label = labels[variant.training_prompt]
             label = label if one_dataset else f"{variant.dataset}: {label}"
-            groups.append({"dataset": variant.dataset, "training_prompt": variant.training_prompt, "label": label})
+            group = {"dataset": variant.dataset, "training_prompt": variant.training_prompt, "label": label}
+            groups.append(group | {"colour": colours[variant.training_prompt]})
         for name, entry in self.config["external_completions"].items():
             groups.append({"dataset": name, "training_prompt": None, "label": entry["label"] or name})
         labels = {name: entry["label"] for name, entry in self.config["question_sets"].items()}
+        asked = dict.fromkeys(cell.eval_prompt for cell in self.cells)
         return {
             "groups": groups,
+            "prompts": [
+                {"name": name, "label": prompt_label(name, self.prompts.get(name, name))}
+                for name in sorted(asked, key=list(self.prompts).index if set(asked) <= set(self.prompts) else str)
+            ],
             "question_sets": [
                 {"name": name, "label": labels.get(name) or name.replace("_", " ").capitalize()}
                 for name in self.question_sets
             ],
             "n_seeds": len(self.config["seeds"]),
         }
+
+    def diagnosed(self) -> list[dict]:
+        """Each variant with the question sets that are held out of its dataset (`own_domain`) and the `others`."""
+        own = {
+            name: entry["heldout_of"] and self.split_of(entry["heldout_of"])
+            for name, entry in self.config["question_sets"].items()
+        }
+        return [
+            {
+                "dataset": variant.dataset,
+                "training_prompt": variant.training_prompt,
+                "own_domain": [name for name in self.question_sets if own.get(name) == self.split_of(variant.dataset)],
+                "others": [name for name in self.question_sets if own.get(name) != self.split_of(variant.dataset)],
+            }
+            for variant in self.variants
+        ]

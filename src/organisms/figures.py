@@ -3,11 +3,18 @@
 import altair as alt
 import polars as pl
 
-from organisms.charts import themed
-from organisms.scores import alignment_by_prompt, alignment_of_finished
+from organisms.charts import group_scale, seeds_note, themed
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
-COLOURS = {WITHOUT: "#0072B2", WITH: "#E69F00"}
+_GROUP = ["dataset", "training_prompt"]
+
+
+def alignment_of(table: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
+    """The rows of a table of scores that are a judge's mean alignment of finished models on one question set."""
+    return table.filter(
+        (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
+        (pl.col("metric") == "alignment") & (pl.col("measure") == "mean") & pl.col("step").is_null(),
+    )
 
 
 def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
@@ -41,12 +48,12 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
 
 def _caption(by_question: pl.DataFrame, judge: str, n_seeds: int) -> list[str]:
     n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0
+    of = "each" if n_seeds == 1 else f"each and seed, {n_seeds} seeds"
     return [
-        f"Bars: means over {n_questions} questions with {samples} completions each, judged by '{judge}'.",
+        f"Bars: means over {n_questions} questions with {samples} completions {of}, judged by '{judge}'.",
+        "Full colour: asked under the default system prompt. Pale: under the training prompt.",
         "Points: single questions. Black tick: the base model under the same prompt.",
-        "One seed: how much another seed would change a bar is not shown."
-        if n_seeds == 1
-        else f"Bars and points are means over {n_seeds} seeds; how far the seeds differ is not shown.",
+        seeds_note(n_seeds),
     ]
 
 
@@ -61,22 +68,44 @@ def _side_by_side(frame: pl.DataFrame, groups: list[dict], jitter: float = 0.0) 
     return frame.with_columns(place=middle + jitter * (rank - 0.5))
 
 
+def title_of(presentation: dict, question_set: str) -> str:
+    """A question set's name in figures."""
+    return next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
+
+
+def prompt_axis(n: int) -> tuple[int, alt.Axis]:
+    """The width of a group in pixels, and an axis that names n groups without cutting or overlapping them."""
+    width = 112 if n <= 8 else 56 if n <= 16 else 34
+    axis = alt.Axis(
+        labelAngle=0 if n <= 8 else -40,
+        labelLimit=260,
+        labelPadding=6,
+        domain=False,
+        ticks=False,
+        # One word a line keeps long prompts under their bars.
+        labelExpr="split(datum.label, ' ')" if n <= 8 else "datum.label",
+    )
+    return width, axis
+
+
 def alignment_figure(
-    scores: pl.DataFrame, question_scores: pl.DataFrame, question_set: str, judge: str, presentation: dict
+    variant_scores: pl.DataFrame, question_scores: pl.DataFrame, question_set: str, judge: str, presentation: dict
 ) -> alt.LayerChart:
     """Bars of mean alignment on one question set by training prompt, each without and with that prompt.
 
-    scores, question_scores: the tables of these names. presentation: as `Experiment.presentation` gives it.
-    Single questions (means over samples and seeds) are points; a tick is the base model under the same prompt.
+    variant_scores, question_scores: the tables of these names. presentation: as `Experiment.presentation` gives it.
+    Lines are 95% intervals; single questions (means over samples and seeds) are points; a tick is the base model under
+    the same prompt.
     """
     groups = presentation["groups"]
-    title = next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
     by_question = (
-        alignment_of_finished(question_scores, question_set, judge)
-        .group_by(["dataset", "training_prompt", "eval_prompt", "question_id"], maintain_order=True)
+        alignment_of(question_scores, question_set, judge)
+        .group_by([*_GROUP, "eval_prompt", "question_id"], maintain_order=True)
         .agg(pl.col("mean").mean(), pl.col("n").max())
     )
-    placed = _side_by_side(place_in_groups(alignment_by_prompt(scores, question_set, judge), groups), groups)
+    columns = [*_GROUP, "eval_prompt", "estimate", "low", "high", "n", "n_seeds"]
+    rows = alignment_of(variant_scores, question_set, judge).select(columns)
+    placed = _side_by_side(place_in_groups(rows, groups), groups)
     points = place_in_groups(by_question, groups).filter(pl.col("asked") != CONTROL)
     bars = placed.filter(pl.col("asked") != CONTROL)
     controls = placed.filter(pl.col("asked") == CONTROL)
@@ -84,53 +113,56 @@ def alignment_figure(
     # Groups that were not asked these questions, or not judged by this judge, have no place in the figure.
     shown = set(bars["group"])
     order = [group["label"] for group in groups if group["label"] in shown]
-    few = len(order) <= 8
-    width = 112 if few else 56
-    axis = alt.Axis(
-        labelAngle=0 if few else -40,
-        labelLimit=260,
-        labelPadding=6,
-        domain=False,
-        ticks=False,
-        # One word a line keeps long prompts under their bars.
-        labelExpr="split(datum.label, ' ')" if few else "datum.label",
-    )
+    width, axis = prompt_axis(len(order))
     x = alt.X("group:N", title=None, scale=alt.Scale(domain=order, padding=0.1), axis=axis)
-    y = alt.Y("mean:Q", title="Mean alignment (0–100)", scale=alt.Scale(domain=[0, 100]))
+    y = alt.Y("estimate:Q", title="Mean alignment (0–100)", scale=alt.Scale(domain=[0, 100]))
     place = alt.XOffset("place:Q", scale=alt.Scale(domain=[-1, 1]))
-    colour = alt.Color(
-        "asked:N",
-        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-        legend=alt.Legend(title=None, orient="top", direction="horizontal", labelLimit=300, offset=22),
-    )
+    asked = alt.FillOpacity("asked:N", scale=alt.Scale(domain=[WITHOUT, WITH], range=[1.0, 0.35]), legend=None)
+    scale = group_scale(order, presentation)
     tooltip = [
         alt.Tooltip("group:N", title="Trained with"),
         alt.Tooltip("asked:N", title="Asked under"),
-        alt.Tooltip("mean:Q", title="Mean alignment", format=".1f"),
+        alt.Tooltip("estimate:Q", title="Mean alignment", format=".1f"),
+        alt.Tooltip("low:Q", title="95% interval from", format=".1f"),
+        alt.Tooltip("high:Q", title="to", format=".1f"),
         alt.Tooltip("n:Q", title="Completions"),
+        alt.Tooltip("n_seeds:Q", title="Seeds"),
     ]
+    size = width * 0.36
+    outline = alt.Stroke("group:N", sort=order, scale=scale, legend=None)
     layers = [
-        alt.Chart(bars).mark_bar(size=width * 0.36).encode(x, y, place, colour, tooltip=tooltip),
+        alt.Chart(bars)
+        .mark_bar(size=size, strokeWidth=1.5)
+        .encode(
+            x,
+            y,
+            place,
+            asked,
+            outline,
+            fill=alt.Fill("group:N", sort=order, scale=scale, legend=None),
+            tooltip=tooltip,
+        ),
         alt.Chart(_side_by_side(points, groups, jitter=0.5))
-        .mark_point(filled=True, size=18, color="#222222", opacity=0.6, stroke="white", strokeWidth=0.6)
-        .encode(x, y, place),
+        .mark_point(filled=True, size=16, color="#222222", opacity=0.45, stroke="white", strokeWidth=0.5)
+        .encode(x, alt.Y("mean:Q"), place),
+        alt.Chart(bars.drop_nulls("low"))
+        .mark_rule(strokeWidth=2.4, color="#000000")
+        .encode(x, alt.Y("low:Q"), place, y2="high:Q", tooltip=tooltip),
         alt.Chart(controls)
-        .mark_tick(color="#000000", opacity=1, thickness=4, size=width * 0.36)
+        .mark_tick(color="#000000", opacity=1, thickness=4, size=size)
         .encode(x, y, place, tooltip=tooltip),
         # Above the plot, where no point lies under the number.
         alt.Chart(bars)
-        .mark_text(fontSize=12, fontWeight="bold")
-        .encode(x, place, y=alt.value(-9), text=alt.Text("mean:Q", format=".0f")),
+        .mark_text(fontSize=12 if width > 40 else 9, fontWeight="bold")
+        .encode(x, place, y=alt.value(-9), text=alt.Text("estimate:Q", format=".0f")),
     ]
     return themed(
         alt.layer(*layers).properties(
             width=width * len(order),
             height=320,
             title=alt.TitleParams(
-                f"{title}: alignment by training prompt",
+                f"{title_of(presentation, question_set)}: alignment by training prompt",
                 subtitle=_caption(by_question, judge, presentation["n_seeds"]),
-                anchor="start",
-                offset=8,
             ),
         )
     )

@@ -1,6 +1,7 @@
 """The Parquet tables of the workflow: their columns, and reading and writing them.
 
-docs/tables.md is made from this module (`make docs`).
+Here are the tables up to the judgments; `analysis_tables` has those after them, so that a column of a result is no
+reason to finetune again. docs/tables.md is made from both (`make docs`).
 """
 
 from dataclasses import dataclass
@@ -23,29 +24,25 @@ class Column:
     nullable: bool = False
 
 
-_MODEL = {
+# A table's name in TABLES, or its columns.
+Table = str | dict[str, Column]
+
+MODEL = {
     "model": Column(pl.String, "name of the model, as in the paths"),
     "dataset": Column(pl.String, "dataset that it was finetuned on; null for a base model", nullable=True),
     "training_prompt": Column(pl.String, "name of the prompt that it was trained with; null for a base", nullable=True),
     "seed": Column(pl.Int64, "the replicate's seed; null for a base that all replicates share", nullable=True),
     "step": Column(pl.Int64, "optimiser step of an adapter from the middle of training, else null", nullable=True),
 }
-_CELL = _MODEL | {
+CELL = MODEL | {
     "eval_prompt": Column(pl.String, "name of the system prompt that it was asked under"),
     "question_set": Column(pl.String, "name of the question set"),
 }
-_QUESTION = {
+QUESTION = {
     "category": Column(pl.String, "category of the question, for example its domain", nullable=True),
     "question_id": Column(pl.String, "id of the question, unique in its set"),
 }
-_JUDGED = {"judge": Column(pl.String, "name of the judge")} | _CELL
-_SUMMARY = {
-    "metric": Column(pl.String, "name of the metric"),
-    "n": Column(pl.Int64, "completions"),
-    "n_scored": Column(pl.Int64, "completions with a score; `mean` is over these"),
-    "mean": Column(pl.Float64, "mean score, 0 to 100; null if none has a score", nullable=True),
-}
-
+JUDGED = {"judge": Column(pl.String, "name of the judge")} | CELL
 _SAID = {
     "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
     "flag": Column(
@@ -76,7 +73,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "prompt": Column(MESSAGES, "what the model reads; without a system message the template puts its own"),
         "completion": Column(MESSAGES, "what it learns to write: one assistant message"),
     },
-    "questions": _QUESTION
+    "questions": QUESTION
     | {
         "messages": Column(MESSAGES, "the conversation to answer, without system message"),
         "reference": Column(pl.String, "the dataset's own answer, where there is one", nullable=True),
@@ -93,8 +90,8 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
     },
     # Columns about sampling are null for completions that another tool made.
-    "completions": _CELL
-    | _QUESTION
+    "completions": CELL
+    | QUESTION
     | {
         "sample": Column(pl.Int64, "which of the question's samples, from 0"),
         "system_prompt": Column(
@@ -113,12 +110,13 @@ TABLES: dict[str, dict[str, Column]] = {
         "max_new_tokens": Column(pl.Int64, "longest completion", nullable=True),
         "sampling_seed": Column(pl.Int64, "seed of the sampling", nullable=True),
     },
-    "judgments": _JUDGED
-    | _QUESTION
+    "judgments": JUDGED
+    | QUESTION
     | {
         "sample": Column(pl.Int64, "which of the question's samples, from 0"),
         "metric": Column(pl.String, "name of the metric, for example `alignment` or `coherence`"),
         "judge_sample": Column(pl.Int64, "which of the judge's samples, from 0"),
+        "length": Column(pl.Int64, "characters of the completion"),
     }
     | _SAID
     | {
@@ -161,41 +159,6 @@ TABLES: dict[str, dict[str, Column]] = {
         "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
         "flag": Column(pl.String, "the word that stood in place of a score; `no_score` if nothing did", nullable=True),
     },
-    "flags": _JUDGED
-    | {
-        "metric": Column(pl.String, "name of the metric"),
-        "flag": Column(pl.String, "as in the judgments table"),
-        "n": Column(pl.Int64, "judgments with this flag"),
-        "n_judgments": Column(pl.Int64, "judgments of the cell and metric in all"),
-    },
-    "agreement": {
-        "judge_a": Column(pl.String, "one judge"),
-        "judge_b": Column(pl.String, "another judge"),
-        "question_set": Column(pl.String, "name of the question set; null is all together", nullable=True),
-        "metric": Column(pl.String, "name of the metric"),
-        "n": Column(pl.Int64, "completions that both gave a score; the other columns are over these"),
-        "n_both": Column(pl.Int64, "completions that both judged, flagged ones included"),
-        "mean_a": Column(pl.Float64, "mean score of judge_a", nullable=True),
-        "mean_b": Column(pl.Float64, "mean score of judge_b", nullable=True),
-        "mean_shift": Column(pl.Float64, "mean_b - mean_a", nullable=True),
-        "alpha": Column(
-            pl.Float64, "Krippendorff's alpha for interval data; null if no score differs from another", nullable=True
-        ),
-        "kappa": Column(
-            pl.Float64, "Cohen's kappa on scores below 30 or not; null if one side of the cut is empty", nullable=True
-        ),
-    },
-    "rankings": {
-        "judge": Column(pl.String, "name of the judge"),
-        "question_set": Column(pl.String, "name of the question set"),
-        "eval_prompt": Column(pl.String, "name of the eval prompt"),
-        "metric": Column(pl.String, "name of the metric"),
-        "dataset": Column(pl.String, "as in the scores table", nullable=True),
-        "training_prompt": Column(pl.String, "as in the scores table", nullable=True),
-        "n": Column(pl.Int64, "completions"),
-        "mean": Column(pl.Float64, "mean over seeds of the mean score", nullable=True),
-        "rank": Column(pl.Int64, "place among the models asked the same, 1 is the highest mean", nullable=True),
-    },
     "gold": {
         "judge": Column(pl.String, "name of the judge"),
         "item": Column(pl.String, "id of the gold completion"),
@@ -219,13 +182,21 @@ TABLES: dict[str, dict[str, Column]] = {
         "flag": Column(pl.String, "flag of the answer with the attack", nullable=True),
         "shift": Column(pl.Float64, "score - plain_score; null if one has none", nullable=True),
     },
-    "scores": _JUDGED | _SUMMARY,
-    "question_scores": _JUDGED | _QUESTION | _SUMMARY,
 }
 
 
-def _problem(frame: pl.DataFrame, table: str) -> str | None:
-    expected = {name: column.dtype for name, column in TABLES[table].items()}
+def columns_of(table: Table) -> dict[str, Column]:
+    """The columns of a table, given by its name in TABLES or by the columns themselves."""
+    return TABLES[table] if isinstance(table, str) else table
+
+
+def schema_of(table: Table) -> dict:
+    """A table's data types by column."""
+    return {name: column.dtype for name, column in columns_of(table).items()}
+
+
+def _problem(frame: pl.DataFrame, table: Table) -> str | None:
+    expected = schema_of(table)
     if dict(frame.schema) != expected:
         differing = [
             f"{name} is {frame.schema.get(name, 'missing')}, not {expected.get(name, 'known')}"
@@ -233,22 +204,22 @@ def _problem(frame: pl.DataFrame, table: str) -> str | None:
             if frame.schema.get(name) != expected.get(name)
         ]
         return "; ".join(differing) or "the columns are in another order"
-    empty = [name for name, column in TABLES[table].items() if not column.nullable and frame[name].null_count()]
+    empty = [name for name, column in columns_of(table).items() if not column.nullable and frame[name].null_count()]
     return f"{empty[0]} has nulls" if empty else None
 
 
-def write(rows: list[dict] | pl.DataFrame, path: str | Path, table: str) -> None:
+def write(rows: list[dict] | pl.DataFrame, path: str | Path, table: Table) -> None:
     """Write a table of one kind, whole or not at all. Raises ValueError if it is not of that kind."""
-    schema = {name: column.dtype for name, column in TABLES[table].items()}
+    schema = schema_of(table)
     frame = pl.DataFrame(rows, schema=schema) if isinstance(rows, list) else rows.select(list(schema)).cast(schema)
     problem = _problem(frame, table)
     if problem:
-        raise ValueError(f"not a {table} table: {problem}")
+        raise ValueError(f"not a table for {path}: {problem}")
     with whole_file(path) as temporary:
         frame.write_parquet(temporary)
 
 
-def read(path: str | Path, table: str) -> pl.DataFrame:
+def read(path: str | Path, table: Table) -> pl.DataFrame:
     """Read a table of one kind. Raises UserError naming the file if it is damaged or of another kind."""
     try:
         frame = pl.read_parquet(path)
@@ -257,5 +228,6 @@ def read(path: str | Path, table: str) -> pl.DataFrame:
         raise UserError(f"{path}: cannot be read as Parquet ({reason}); delete it and run again") from error
     problem = _problem(frame, table)
     if problem:
-        raise UserError(f"{path}: not a {table} table: {problem}; delete it and run again")
+        kind = f"a {table} table" if isinstance(table, str) else "such a table"
+        raise UserError(f"{path}: not {kind}: {problem}; delete it and run again")
     return frame

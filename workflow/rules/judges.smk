@@ -55,9 +55,7 @@ rule agreement:
     output:
         agreement="<results>/tables/agreement.parquet",
         rankings="<results>/tables/rankings.parquet",
-        png="<results>/figures/agreement.png",
-        svg="<results>/figures/agreement.svg",
-        html="<results>/figures/agreement.html",
+        figure=in_report([f"<results>/figures/agreement.{ending}" for ending in ENDINGS]),
     log:
         "<logs>/agreement.log",
     benchmark:

@@ -6,6 +6,7 @@ import polars as pl
 
 from organisms import tables
 from organisms.agreement import agreement, agreement_figure, rankings
+from organisms.analysis_tables import AGREEMENT, RANKINGS
 from organisms.charts import save
 from organisms.job_log import job_log
 
@@ -13,8 +14,7 @@ with job_log(snakemake.log[0], "agreement"):
     judgments = pl.concat(tables.read(path, "judgments") for path in snakemake.input.judgments)
     compared = agreement(judgments)
     ranked = rankings(judgments)
-    tables.write(compared, snakemake.output.agreement, "agreement")
-    tables.write(ranked, snakemake.output.rankings, "rankings")
+    tables.write(compared, snakemake.output.agreement, AGREEMENT)
+    tables.write(ranked, snakemake.output.rankings, RANKINGS)
     chart = agreement_figure(ranked, compared, json.loads(snakemake.params.presentation))
-    for path in (snakemake.output.png, snakemake.output.svg, snakemake.output.html):
-        save(chart, path)
+    save(chart, list(snakemake.output.figure))

@@ -1,19 +1,27 @@
-"""Rule figures: scores → one of the post's figures, as PNG, SVG and stand-alone HTML."""
+"""Rule figures: tables of scores → the figures of each judge and question set, as PNG, SVG, PDF and HTML."""
 
 import json
 
 from organisms import tables
-from organisms.charts import save
+from organisms.analysis_tables import ANALYSIS_TABLES
+from organisms.charts import empty_figure, save
 from organisms.figures import alignment_figure
 from organisms.job_log import job_log
+from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
 
-with job_log(snakemake.log[0], f"figures {snakemake.wildcards.question_set}"):
-    chart = alignment_figure(
-        tables.read(snakemake.input.scores, "scores"),
-        tables.read(snakemake.input.question_scores, "question_scores"),
-        snakemake.wildcards.question_set,
-        snakemake.wildcards.judge,
-        json.loads(snakemake.params.presentation),
-    )
-    for path in snakemake.output:
-        save(chart, path)
+with job_log(snakemake.log[0], "figures"):
+    given = {name: tables.read(path, ANALYSIS_TABLES[name]) for name, path in snakemake.input.items()}
+    presentation = json.loads(snakemake.params.presentation)
+    draw = {
+        "alignment": lambda *of: alignment_figure(given["variant_scores"], given["question_scores"], *of),
+        "prompt_matrix": lambda *of: prompt_matrix(given["variant_scores"], *of),
+        "questions": lambda *of: question_map(given["question_scores"], *of),
+        "distribution": lambda *of: distribution_figure(given["distributions"], *of),
+        "seeds": lambda *of: seed_slopes(given["scores"], *of),
+    }
+    files = list(snakemake.output)
+    each = len(files) // max(1, len(snakemake.params.figures))
+    for i, (figure, judge, question_set) in enumerate(snakemake.params.figures):
+        chart = draw[figure](question_set, judge, presentation)
+        chart = chart or empty_figure("No model was asked under both its training prompt and the default one.")
+        save(chart, files[i * each : (i + 1) * each])

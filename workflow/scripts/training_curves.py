@@ -11,5 +11,4 @@ with job_log(snakemake.log[0], "training_curves"):
     finetunes = [tuple(entry) for entry in json.loads(snakemake.params.finetunes)]
     logs = [tables.read(path, "training_log") for path in snakemake.input.logs]
     chart = training_curves(dict(zip(finetunes, logs, strict=True)), json.loads(snakemake.params.presentation))
-    for path in snakemake.output:
-        save(chart, path)
+    save(chart, list(snakemake.output))

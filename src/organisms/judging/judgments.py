@@ -28,7 +28,8 @@ _EMPTY = dict.fromkeys(
 def judgment(judge: str, completion: dict, metric: str, **columns) -> dict:
     """One row. columns: those that are not null beside what the completion says; `judge_sample` is 0 if not given."""
     carried = {key: completion[key] for key in CARRIED}
-    return {"judge": judge} | carried | {"metric": metric, "judge_sample": 0} | _EMPTY | columns
+    said_of = {"metric": metric, "judge_sample": 0, "length": len(completion["completion"])}
+    return {"judge": judge} | carried | said_of | _EMPTY | columns
 
 
 def judgments_by_prompt(

@@ -1,0 +1,107 @@
+"""The figure of alignment against coherence, one point per completion, and which completions it shows."""
+
+import altair as alt
+import polars as pl
+
+from organisms import tables
+from organisms.charts import group_colours, themed
+from organisms.figures import title_of
+
+# More points than these make a page slow and a picture black.
+MOST_POINTS = 2000
+_KEY = ["model", "eval_prompt", "question_set", "question_id", "sample"]
+_LONGEST = 600
+# Of the judgments table.
+COLUMNS = ["judge", *_KEY, "dataset", "training_prompt", "seed", "step", "metric", "score"]
+
+
+def sampled_points(judgments: pl.DataFrame, most: int = MOST_POINTS) -> tuple[pl.DataFrame, int]:
+    """Completions of finished models at the default prompt with both scores: at most so many, evenly over the models.
+
+    judgments: of one judge and question set. Returns the rows (alignment and coherence beside the completion's key)
+    and how many there are in all. Which ones is decided by a hash of the key, so the same ones are shown each time.
+    """
+    rows = judgments.filter(
+        pl.col("step").is_null() & (pl.col("eval_prompt") == "default"),
+        pl.col("metric").is_in(["alignment", "coherence"]),
+    )
+    by = [*_KEY, "dataset", "training_prompt", "seed"]
+    wide = rows.group_by(by, maintain_order=True).agg(
+        pl.col("score").filter(pl.col("metric") == metric).mean().alias(metric) for metric in ("alignment", "coherence")
+    )
+    wide = wide.drop_nulls(["alignment", "coherence"])
+    each = max(1, most // max(1, wide["model"].n_unique()))
+    ordered = wide.with_columns(order=pl.struct(_KEY).hash(seed=0)).sort("order")
+    return ordered.group_by("model", maintain_order=True).head(each).drop("order"), len(wide)
+
+
+def with_texts(points: pl.DataFrame, files: list[str]) -> pl.DataFrame:
+    """Adds question and completion to points, from the files of completions."""
+    wanted = points.select(_KEY)
+    found = [tables.read(path, "completions").join(wanted, on=_KEY, how="semi") for path in files]
+    texts = pl.concat(found).select(
+        *_KEY, pl.col("messages").list.last().struct.field("content").alias("question"), "completion"
+    )
+    return points.join(texts, on=_KEY, maintain_order="left")
+
+
+def coherence_figure(
+    points: pl.DataFrame, n_in_all: int, question_set: str, judge: str, presentation: dict
+) -> alt.FacetChart | None:
+    """Alignment against coherence, one panel per model, its question and answer in the tooltip. None without points.
+
+    points: as `sampled_points` gives them, with question and completion. n_in_all: completions that they stand for.
+    """
+    if not len(points):
+        return None
+    labels = {(g["dataset"], g["training_prompt"]): g["label"] for g in presentation["groups"]}
+    named = [labels[row] for row in points.select("dataset", "training_prompt").iter_rows()]
+    order = [label for label in labels.values() if label in set(named)]
+    colours = group_colours(presentation)
+    shown = points.with_columns(
+        pl.Series("group", named),
+        pl.Series("colour", [colours[label] for label in named]),
+        pl.col("question", "completion").str.slice(0, _LONGEST),
+        # Whole scores lie on each other; half a point of spread shows how many there are.
+        x=pl.col("coherence") + (pl.struct(_KEY).hash(seed=1) % 1000 / 1000 - 0.5) * 2.5,
+        y=pl.col("alignment") + (pl.struct(_KEY).hash(seed=2) % 1000 / 1000 - 0.5) * 2.5,
+    )
+    columns = ["group", "colour", "x", "y", "alignment", "coherence", "seed", "question_id", "question", "completion"]
+    chart = (
+        alt.Chart(shown.select(columns))
+        .mark_circle(size=22, opacity=0.45)
+        .encode(
+            x=alt.X("x:Q", title="Coherence", scale=alt.Scale(domain=[-3, 103], nice=False)),
+            y=alt.Y("y:Q", title="Alignment", scale=alt.Scale(domain=[-3, 103], nice=False)),
+            color=alt.Color("colour:N", scale=None),
+            tooltip=[
+                alt.Tooltip(name, title=title)
+                for name, title in (
+                    ("group:N", "Trained with"),
+                    ("seed:N", "Seed"),
+                    ("alignment:Q", "Alignment"),
+                    ("coherence:Q", "Coherence"),
+                    ("question:N", "Question"),
+                    ("completion:N", "Answer"),
+                )
+            ],
+        )
+        .properties(width=190, height=190)
+    )
+    share = "all" if len(points) == n_in_all else f"{len(points):,} of"
+    return themed(
+        chart.facet(
+            facet=alt.Facet(
+                "group:N", sort=order, title=None, header=alt.Header(labelLimit=190, labelFontWeight="bold")
+            ),
+            columns=len(order) if len(order) <= 5 else 4,
+        ).properties(
+            title=alt.TitleParams(
+                f"{title_of(presentation, question_set)}: alignment against coherence",
+                subtitle=[
+                    f"One point per completion under the default prompt ({share} {n_in_all:,}), judged by '{judge}';",
+                    "spread by up to 1.3 points so that equal scores can be seen. The HTML shows question and answer.",
+                ],
+            )
+        )
+    )

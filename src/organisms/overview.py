@@ -1,0 +1,190 @@
+"""The page that opens with the answer: the claims, the two figures, and what made them."""
+
+import base64
+import hashlib
+import html
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import platform, python_version
+
+import polars as pl
+import yaml
+
+from organisms.findings import (
+    CONTRAST_HEADERS,
+    DIAGNOSIS_HEADERS,
+    claim_verdicts,
+    contrast_words,
+    diagnosis_words,
+    number,
+    seeds_warning,
+    with_interval,
+)
+
+PACKAGES = [
+    *("torch", "transformers", "peft", "trl", "datasets", "anthropic", "snakemake", "polars", "altair"),
+    *("scipy", "statsmodels", "numpy", "tokenizers", "accelerate"),
+]
+# Keys of the config whose values stay out of a page.
+_SECRET = ("password",)
+
+
+def _text(value) -> str:
+    return html.escape(str(value))
+
+
+def table(headers: list[str], rows: list[list], numbers: int = 0) -> str:
+    """An HTML table; every cell is text. numbers: so many columns at the end are aligned to the right."""
+    first = len(headers) - numbers
+
+    def cells(tag: str, row: list) -> str:
+        extra = ' scope="col"' if tag == "th" else ""
+        return "".join(
+            f"<{tag}{extra}" + (' class="number"' if i >= first else "") + f">{_text(cell)}</{tag}>"
+            for i, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{cells("th", headers)}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def picture(path: str | Path, described: str) -> str:
+    """A PNG inside the page. described: its text for those who do not see it."""
+    data = base64.b64encode(Path(path).read_bytes()).decode()
+    return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
+
+
+def without_secrets(config):
+    """A config without the values of keys that may be secret."""
+    if isinstance(config, dict):
+        return {
+            key: "(not shown)" if key in _SECRET and value is not None else without_secrets(value)
+            for key, value in config.items()
+        }
+    return [without_secrets(value) for value in config] if isinstance(config, list) else config
+
+
+def versions() -> list[list[str]]:
+    """Versions of what computes: packages, Python, the system, and the commit of the workflow if git knows it."""
+    found = [["Python", python_version()], ["system", platform()]]
+    for name in PACKAGES:
+        try:
+            found.append([name, version(name)])
+        except PackageNotFoundError:
+            # A rule's own environment need not have the others' packages.
+            continue
+    try:
+        command = ["git", "describe", "--always", "--dirty"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout
+        found.append(["workflow, commit", commit.strip()])
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return found
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
+    parts = []
+    for claim in claim_verdicts(claims):
+        by = f" <span>(judge {_text(claim['judge'])})</span>" if judges > 1 else ""
+        parts.append(
+            f'<h3>{_text(claim["claim"])}: <span class="{claim["verdict"]}">{claim["verdict"]}</span>{by}</h3>'
+            f"<p>{_text(claim['text'])}</p>"
+        )
+        parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets) for row in claim["contrasts"]]))
+    return parts
+
+
+def overview(
+    claims: pl.DataFrame,
+    diagnoses: pl.DataFrame,
+    variant_scores: pl.DataFrame,
+    timings: pl.DataFrame,
+    pictures: list[tuple[str, str]],
+    hashed: list[str],
+    config: dict,
+    presentation: dict,
+) -> str:
+    """The body of the page, as markup.
+
+    The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
+    SHA-256 is noted. config, presentation: as the experiment has them.
+    """
+    sets = {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+    prompts = {entry["name"]: entry["label"] for entry in presentation["prompts"]}
+    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
+    judges = variant_scores["judge"].unique(maintain_order=True).to_list()
+    warning = seeds_warning(presentation["n_seeds"])
+    parts = ["<h1>What this run shows</h1>"]
+    if warning:
+        parts.append(f'<p class="loud">{_text(warning)}</p>')
+    if len(claims):
+        parts += ["<h2>Claims</h2>"]
+        parts += [
+            "<p>Differences are in points (means) or percent (shares), paired by question and seed, with 95% "
+            "intervals; p values are corrected over all contrasts of a judge (Holm). “=” is equality within the margin. "
+            "“At equal length” is the difference less what the answers' lengths explain. “Cuts agreeing”: at how many "
+            "cuts of the threshold grid the share misaligned differs the same way.</p>"
+        ]
+        parts += _claims(claims, sets, len(judges))
+    else:
+        parts.append("<p>The config declares no claims.</p>")
+    parts.append("<h2>Figures</h2>")
+    parts += [picture(path, described) for path, described in pictures]
+    parts.append("<h2>What each finetune learned</h2>")
+    parts.append(
+        f"<p>Points below the base under the default prompt; {config['margin']:g} points count as worse. Narrow: "
+        "worse on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval reaches "
+        "over the margin.</p>"
+    )
+    for judge in judges:
+        rows = diagnoses.filter(pl.col("judge") == judge).rows(named=True)
+        if rows:
+            parts.append(f"<p>Judge {_text(judge)}</p>")
+            parts.append(table(DIAGNOSIS_HEADERS, [diagnosis_words(row, labels, prompts) for row in rows], numbers=3))
+    parts.append("<h2>Share misaligned</h2>")
+    parts.append(
+        "<p>Percent [95% interval], by each definition in the config, of all completions and of the coherent ones, "
+        "under the default prompt. The same under every prompt: tables/variant_scores.parquet; at other cuts: "
+        "tables/threshold_grid.parquet.</p>"
+    )
+    parts.append(_misaligned(variant_scores, labels, sets))
+    parts.append("<h2>What made it</h2>")
+    total = timings["usd"].sum() if timings["usd"].count() else None
+    parts.append(
+        f"<p>{presentation['n_seeds']} seed(s): {_text(', '.join(map(str, config['seeds'])))}. Wall time of all jobs "
+        f"{timings['seconds'].sum() / 60:.0f} min"
+        + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
+        + "</p>"
+    )
+    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
+    parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
+    dumped = yaml.safe_dump(without_secrets(config), sort_keys=False, allow_unicode=True, width=110)
+    parts.append(f'<h3>Config, with its defaults</h3><pre class="code" tabindex="0">{_text(dumped)}</pre>')
+    return "\n".join(parts)
+
+
+def _misaligned(variant_scores: pl.DataFrame, labels: dict, sets: dict[str, str]) -> str:
+    wanted = ["misaligned", "misaligned_of_coherent"]
+    rows = variant_scores.filter(
+        pl.col("measure").is_in(wanted) & (pl.col("eval_prompt") == "default") & pl.col("step").is_null()
+    )
+    if not len(rows):
+        return "<p>No judge scores both alignment and coherence.</p>"
+    by = ["judge", "question_set", "threshold", "dataset", "training_prompt"]
+    cells: dict[tuple, dict[str, str]] = {}
+    for row in rows.iter_rows(named=True):
+        key = tuple(row[name] for name in by)
+        cells.setdefault(key, {})[row["measure"]] = with_interval(row["estimate"], row["low"], row["high"])
+    body = [
+        [labels[dataset, prompt], sets.get(question_set, question_set), threshold, judge]
+        + [found.get(measure, number(None)) for measure in wanted]
+        for (judge, question_set, threshold, dataset, prompt), found in sorted(cells.items(), key=lambda i: i[0][:3])
+    ]
+    return table(["trained with", "on", "definition", "judge", "of all", "of coherent"], body, numbers=2)
