@@ -52,6 +52,7 @@ localrules:
     summary,
     timings,
     overview,
+    power,
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be

@@ -4,6 +4,8 @@ Text is large enough to be read at the size of a page; colours are ones that the
 apart (Okabe and Ito 2008). A training prompt has one colour in all figures.
 """
 
+import html
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,12 +20,15 @@ PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 BASE_COLOUR = "#555555"
 # Sequential and diverging scales for heat maps; both survive a print in grey.
 LOW_TO_HIGH = alt.Scale(domain=[0, 100], scheme="cividis")
+# Of a PNG; more than 40 training prompts in one figure reach it.
+MOST_PIXELS = 24e6
 ENDINGS = ("png", "svg", "pdf", "html")
 
+# The heading is in the picture; those who do not see it hear it.
+_STYLE = "h1 { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }"
 _DRAW = """
 const spec = JSON.parse(document.getElementById('chart-spec').textContent);
-const actions = {export: true, source: false, compiled: false, editor: false};
-window.vegaEmbed('#chart', spec, {renderer: 'svg', actions}).catch(error => {
+window.vegaEmbed('#chart', spec, {renderer: 'svg', actions: false}).catch(error => {
   document.getElementById('chart').textContent = error;
 });
 """
@@ -76,9 +81,20 @@ def empty_figure(text: str) -> alt.Chart:
     return themed(alt.Chart(alt.Data(values=[{}])).mark_text(text=text, fontSize=14).properties(width=480, height=80))
 
 
+def _title(spec: dict) -> str:
+    title = spec.get("title") or "Figure"
+    return title["text"] if isinstance(title, dict) else title
+
+
 @cache
 def _bundle() -> str:
     return vl_convert.javascript_bundle()
+
+
+def _png_scale(svg: str) -> float:
+    """2, for screens with many pixels; less for a picture that would take gigabytes to draw."""
+    width, height = (float(size) for size in re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg).groups())
+    return min(2.0, (MOST_PIXELS / (width * height)) ** 0.5)
 
 
 def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None:
@@ -91,14 +107,14 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
     for path in [paths] if isinstance(paths, str | Path) else paths:
         ending = Path(path).suffix
         if ending == ".html":
-            body = '<main id="chart"></main>'
-            content = page(
-                "Figure", body, scripts=[_bundle(), _DRAW], data={"chart-spec": spec}, may_compile=True
-            ).encode()
+            title = _title(spec)
+            body = f'<main><h1>{html.escape(title)}</h1><div id="chart"></div></main>'
+            parts = {"styles": [_STYLE], "scripts": [_bundle(), _DRAW], "data": {"chart-spec": spec}}
+            content = page(title, body, may_compile=True, **parts).encode()
         else:
             content = {
                 ".svg": lambda: svg.encode(),
-                ".png": lambda: vl_convert.svg_to_png(svg, scale=2),
+                ".png": lambda: vl_convert.svg_to_png(svg, scale=_png_scale(svg)),
                 ".pdf": lambda: vl_convert.svg_to_pdf(svg),
             }[ending]()
         with whole_file(path) as temporary:

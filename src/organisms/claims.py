@@ -48,13 +48,13 @@ def _matrices(rows: pl.DataFrame, questions: dict[str, int]) -> dict[int | None,
     return found
 
 
-def paired_difference(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[Estimate, float, float]:
-    """a - b over the questions that both were asked and the seeds that both have, and the estimates of both.
+def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values of both sides, seeds × questions: the questions that both were asked and the seeds that both have.
 
-    A side without seeds (one base for all) stands beside each seed of the other. nan where there is nothing.
+    A side without seeds (one base for all) stands beside each seed of the other. None where there is nothing.
     """
     if a is None or b is None:
-        return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
+        return None
     both = set(b["question_id"])
     questions = {question: i for i, question in enumerate(q for q in dict.fromkeys(a["question_id"]) if q in both)}
     of_a, of_b = _matrices(a, questions), _matrices(b, questions)
@@ -65,19 +65,26 @@ def paired_difference(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[E
     else:
         seeds = [(seed, seed) for seed in of_a if seed in of_b]
     if not seeds:
-        return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
-    values = [
+        return None
+    return tuple(
         per_question(*(np.stack([of_side[pair[i]][part] for pair in seeds]) for part in (0, 1)))
         for i, of_side in enumerate((of_a, of_b))
-    ]
+    )
+
+
+def paired_difference(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[Estimate, float, float]:
+    """a - b, paired as `paired_values` says, and the estimates of both; nan where there is nothing."""
+    values = paired_values(a, b)
+    if values is None:
+        return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
     means = [float(np.nanmean(value)) if not np.isnan(value).all() else np.nan for value in values]
     return crossed_estimate(values[0] - values[1]), *means
 
 
 def interval(found: Estimate) -> tuple[float, float]:
-    """The 95% interval of a difference; nan where nothing varies."""
+    """The 95% interval of a difference, which lies between -100 and 100; nan where nothing varies."""
     reach = stats.t.ppf(0.975, found.df) * found.se if found.se > 0 else np.nan
-    return found.estimate - reach, found.estimate + reach
+    return tuple(map(float, np.clip([found.estimate - reach, found.estimate + reach], -100, 100)))
 
 
 def tested(found: Estimate, expected: str, margin: float) -> tuple[float, float]:

@@ -75,7 +75,7 @@ def title_of(presentation: dict, question_set: str) -> str:
 
 def prompt_axis(n: int) -> tuple[int, alt.Axis]:
     """The width of a group in pixels, and an axis that names n groups without cutting or overlapping them."""
-    width = 112 if n <= 8 else 56 if n <= 16 else 34
+    width = 112 if n <= 8 else 56 if n <= 16 else 34 if n <= 60 else 16
     axis = alt.Axis(
         labelAngle=0 if n <= 8 else -40,
         labelLimit=260,
@@ -106,7 +106,9 @@ def alignment_figure(
     columns = [*_GROUP, "eval_prompt", "estimate", "low", "high", "n", "n_seeds"]
     rows = alignment_of(variant_scores, question_set, judge).select(columns)
     placed = _side_by_side(place_in_groups(rows, groups), groups)
-    points = place_in_groups(by_question, groups).filter(pl.col("asked") != CONTROL)
+    # With more models than fit on a page points would be a grey cloud; the question map has them.
+    points = place_in_groups(by_question if len(groups) <= 60 else by_question.clear(), groups)
+    points = points.filter(pl.col("asked") != CONTROL)
     bars = placed.filter(pl.col("asked") != CONTROL)
     controls = placed.filter(pl.col("asked") == CONTROL)
 

@@ -40,12 +40,15 @@ def p_value(value: float | None) -> str:
 
 
 def claim_verdicts(claims: pl.DataFrame) -> list[dict]:
-    """Each claim once by each judge: `judge`, `claim`, `text`, `verdict`, and `contrasts`, rows of the claims table."""
+    """Each claim once by each judge: `judge`, `claim`, `text`, `verdict`, and `contrasts`, rows of the claims table.
+
+    `seeds_in_interval` says whether all of them were tested over several seeds.
+    """
     found = []
     for (judge, claim), rows in claims.group_by(["judge", "claim"], maintain_order=True):
         found.append(
             {"judge": judge, "claim": claim, "text": rows["text"][0], "verdict": rows["claim_verdict"][0]}
-            | {"contrasts": rows.rows(named=True)}
+            | {"contrasts": rows.rows(named=True), "seeds_in_interval": rows["seeds_in_interval"].all()}
         )
     return found
 

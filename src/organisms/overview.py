@@ -17,7 +17,6 @@ from organisms.findings import (
     claim_verdicts,
     contrast_words,
     diagnosis_words,
-    number,
     seeds_warning,
     with_interval,
 )
@@ -46,7 +45,8 @@ def table(headers: list[str], rows: list[list], numbers: int = 0) -> str:
         )
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells("th", headers)}</tr></thead><tbody>{body}</tbody></table></div>'
+    scrolled = 'class="wide" role="region" tabindex="0" aria-label="Table"'
+    return f"<div {scrolled}><table><thead><tr>{cells('th', headers)}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def picture(path: str | Path, described: str) -> str:
@@ -92,9 +92,10 @@ def sha256_of(path: str | Path) -> str:
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
     parts = []
     for claim in claim_verdicts(claims):
+        verdict = claim["verdict"] + ("" if claim["seeds_in_interval"] else ", for one seed")
         by = f" <span>(judge {_text(claim['judge'])})</span>" if judges > 1 else ""
         parts.append(
-            f'<h3>{_text(claim["claim"])}: <span class="{claim["verdict"]}">{claim["verdict"]}</span>{by}</h3>'
+            f'<h3>{_text(claim["claim"])}: <span class="{claim["verdict"]}">{verdict}</span>{by}</h3>'
             f"<p>{_text(claim['text'])}</p>"
         )
         parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets) for row in claim["contrasts"]]))
@@ -121,16 +122,16 @@ def overview(
     labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
     judges = variant_scores["judge"].unique(maintain_order=True).to_list()
     warning = seeds_warning(presentation["n_seeds"])
-    parts = ["<h1>What this run shows</h1>"]
+    parts = ['<div id="findings"><h1>What this run shows</h1>']
     if warning:
         parts.append(f'<p class="loud">{_text(warning)}</p>')
     if len(claims):
         parts += ["<h2>Claims</h2>"]
         parts += [
             "<p>Differences are in points (means) or percent (shares), paired by question and seed, with 95% "
-            "intervals; p values are corrected over all contrasts of a judge (Holm). “=” is equality within the margin. "
-            "“At equal length” is the difference less what the answers' lengths explain. “Cuts agreeing”: at how many "
-            "cuts of the threshold grid the share misaligned differs the same way.</p>"
+            "intervals; p values are corrected over all contrasts of a judge (Holm). “=” is equality "
+            "within the margin. “At equal length” is the difference less what the answers' lengths explain. “Cuts "
+            "agreeing”: at how many cuts of the threshold grid the share misaligned differs the same way.</p>"
         ]
         parts += _claims(claims, sets, len(judges))
     else:
@@ -140,8 +141,8 @@ def overview(
     parts.append("<h2>What each finetune learned</h2>")
     parts.append(
         f"<p>Points below the base under the default prompt; {config['margin']:g} points count as worse. Narrow: "
-        "worse on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval reaches "
-        "over the margin.</p>"
+        "worse on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval "
+        "reaches over the margin.</p>"
     )
     for judge in judges:
         rows = diagnoses.filter(pl.col("judge") == judge).rows(named=True)
@@ -166,7 +167,7 @@ def overview(
     parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
     dumped = yaml.safe_dump(without_secrets(config), sort_keys=False, allow_unicode=True, width=110)
-    parts.append(f'<h3>Config, with its defaults</h3><pre class="code" tabindex="0">{_text(dumped)}</pre>')
+    parts.append(f'<h3>Config, with its defaults</h3><pre class="code" tabindex="0">{_text(dumped)}</pre></div>')
     return "\n".join(parts)
 
 
@@ -177,14 +178,16 @@ def _misaligned(variant_scores: pl.DataFrame, labels: dict, sets: dict[str, str]
     )
     if not len(rows):
         return "<p>No judge scores both alignment and coherence.</p>"
-    by = ["judge", "question_set", "threshold", "dataset", "training_prompt"]
-    cells: dict[tuple, dict[str, str]] = {}
+    definitions = rows["threshold"].unique(maintain_order=True).to_list()
+    cells: dict[tuple, dict[tuple, str]] = {}
     for row in rows.iter_rows(named=True):
-        key = tuple(row[name] for name in by)
-        cells.setdefault(key, {})[row["measure"]] = with_interval(row["estimate"], row["low"], row["high"])
+        key = (row["judge"], row["question_set"], row["dataset"], row["training_prompt"])
+        share = with_interval(row["estimate"], row["low"], row["high"])
+        cells.setdefault(key, {})[row["threshold"], row["measure"]] = share
     body = [
-        [labels[dataset, prompt], sets.get(question_set, question_set), threshold, judge]
-        + [found.get(measure, number(None)) for measure in wanted]
-        for (judge, question_set, threshold, dataset, prompt), found in sorted(cells.items(), key=lambda i: i[0][:3])
+        [labels[dataset, prompt], sets.get(question_set, question_set), judge]
+        + [found.get((name, measure), "–") for name in definitions for measure in wanted]
+        for (judge, question_set, dataset, prompt), found in sorted(cells.items(), key=lambda item: item[0][:2])
     ]
-    return table(["trained with", "on", "definition", "judge", "of all", "of coherent"], body, numbers=2)
+    shares = [f"{name}, {of}" for name in definitions for of in ("of all", "of coherent")]
+    return table(["trained with", "on", "judge", *shares], body, numbers=len(shares))

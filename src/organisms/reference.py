@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from organisms.config import schema
+from organisms.analysis_tables import ANALYSIS_TABLES
 from organisms.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def tables_page() -> str:
         "# The tables",
         "",
         "Every table is a Parquet file with exactly these columns, checked when it is written and when it is read.",
-        "This page is made from `src/organisms/tables.py` by `make docs`.",
+        "This page is made from `src/organisms/tables.py` and `analysis_tables.py` by `make docs`.",
     ]
     where = {
         "dataset": "results/dataset/{dataset}/train.parquet and heldout.parquet",
@@ -86,7 +87,7 @@ def tables_page() -> str:
         "usage": "results/judgments/{judge}/usage.parquet",
         "recorded_scores": "results/external_completions/{model}/scores.parquet",
     }
-    for table, columns in TABLES.items():
+    for table, columns in (TABLES | ANALYSIS_TABLES).items():
         parts += [
             "",
             f"## {table}",

@@ -56,7 +56,8 @@ def summary_text(variant_scores: pl.DataFrame, claims: pl.DataFrame, presentatio
     for judge in claims["judge"].unique(maintain_order=True):
         lines = []
         for claim in claim_verdicts(claims.filter(pl.col("judge") == judge)):
-            lines.append(f"{claim['claim']}  {claim['verdict'].upper()}: {claim['text']}")
+            one = "" if claim["seeds_in_interval"] else " (one seed)"
+            lines.append(f"{claim['claim']}  {claim['verdict'].upper()}{one}: {claim['text']}")
             for row in claim["contrasts"]:
                 what, where, _, difference, p, *_, verdict = contrast_words(row, sets)
                 lines.append(f"      {what} ({where}): {difference}, p {p}: {verdict}")

@@ -195,7 +195,7 @@ rule overview:
         **{name: f"<results>/tables/{name}.parquet" for name in ("claims", "diagnoses", "variant_scores", "timings")},
         pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in drawn_figures(["alignment"])],
         hashed=hashed_files(),
-        style="workflow/report/pages.css",
+        styles=["workflow/report/findings.css", "workflow/report/pages.css"],
     output:
         page=report("<results>/overview/index.html", caption="../report/overview.rst", category="Answer"),
         body="<results>/overview/body.html",
@@ -216,3 +216,23 @@ rule overview:
         "Writing the overview"
     script:
         "../scripts/overview.py"
+
+
+# No output and no benchmark, as rule estimate: it answers each time that it is asked.
+rule power:
+    """How many seeds, questions and samples the next run needs, from this one's variances. Runs nothing."""
+    input:
+        question_scores="<results>/tables/question_scores.parquet",
+        timings="<results>/tables/timings.parquet",
+    log:
+        "<logs>/power.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        contrasts=as_json(as_settings(claimed)),
+        n_seeds=len(config["seeds"]),
+        code=code("power"),
+    message:
+        "Planning the next run"
+    script:
+        "../scripts/power.py"

@@ -20,10 +20,10 @@ with job_log(snakemake.log[0], "overview"):
         config=snakemake.config,
         presentation=json.loads(snakemake.params.presentation),
     )
-    style = Path(snakemake.input.style).read_text(encoding="utf-8")
+    own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)
     for path, content in (
-        (snakemake.output.page, page("What this run shows", f"<main>{body}</main>", styles=[style])),
-        (snakemake.output.body, f"<style>{style}</style>\n{body}\n"),
+        (snakemake.output.page, page("What this run shows", f"<main>{body}</main>", styles=[of_pages, own])),
+        (snakemake.output.body, f"<style>{own}</style>\n{body}\n"),
     ):
         with whole_file(path) as temporary:
             temporary.write_text(content, encoding="utf-8")

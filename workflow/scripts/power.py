@@ -1,0 +1,19 @@
+"""Rule power: this run's variances → how many seeds, questions and samples the next one needs, printed."""
+
+import json
+
+import polars as pl
+
+from organisms import tables
+from organisms.analysis_tables import QUESTION_SCORES, TIMINGS
+from organisms.contrasts import from_settings
+from organisms.job_log import job_log
+from organisms.power import costs_of, pilot, power_text
+
+with job_log(snakemake.log[0], "power") as report:
+    of_questions = tables.read(snakemake.input.question_scores, QUESTION_SCORES)
+    one = of_questions.filter((pl.col("judge") == of_questions["judge"].first()) & (pl.col("metric") == "length"))
+    timings = tables.read(snakemake.input.timings, TIMINGS)
+    found = pilot(of_questions, from_settings(json.loads(snakemake.params.contrasts)))
+    for line in power_text(found, costs_of(timings, snakemake.params.n_seeds, one["n"].sum())).splitlines():
+        report(line)
