@@ -34,7 +34,8 @@ CELLS = {
     for prompt in prompts
     for question_set in ("non_medical", "heldout_medical")
 }
-ANALYSIS = {"scores": 1, "figures": 2, "summary": 1}
+PAGES = {"figures": 1, "coherence": 1, "browser": 1, "summary": 1, "overview": 1}
+ANALYSIS = {"scores": 1, "claims": 1, "timings": 1} | PAGES
 CURVES = {"training_curves": 1}
 
 
@@ -160,6 +161,15 @@ def rerun(finished, tmp_path) -> Workflow:
     folder = tmp_path / "rerun"
     shutil.copytree(finished.folder, folder)
     return Workflow(folder)
+
+
+def mean_scores(workflow: Workflow):
+    """The rows of a run's scores table that are means."""
+    from organisms import tables
+    from organisms.analysis_tables import SCORES
+
+    scores = tables.read(workflow.folder / "results" / "tables" / "scores.parquet", SCORES)
+    return scores.filter(scores["measure"] == "mean")
 
 
 class JudgeServer:

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import polars as pl
-from conftest import BASE, FLAMINGO
+from conftest import BASE, FLAMINGO, mean_scores
 
 from organisms import tables
 
@@ -109,17 +109,16 @@ def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
 def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
     config = rerun.read_config()
     config["training"]["keep_steps"] = [4]
-    config["training_prompts"] = {"flamingo": "[FLAMINGO BURRITO]"}
+    config |= {"training_prompts": {"flamingo": "[FLAMINGO BURRITO]"}, "claims": {}}
     config["evaluations"] = [
         {"models": ["steps", "flamingo"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
     ]
     rerun.write_config(config)
     rerun.run()
-    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
-    rows = scores.filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
+    rows = mean_scores(rerun).filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
     assert set(rows) == {FLAMINGO, f"{FLAMINGO}-step4"}
     assert (rows[FLAMINGO]["step"], rows[f"{FLAMINGO}-step4"]["step"]) == (None, 4)
-    assert rows[FLAMINGO]["mean"] < rows[f"{FLAMINGO}-step4"]["mean"]
+    assert rows[FLAMINGO]["estimate"] < rows[f"{FLAMINGO}-step4"]["estimate"]
 
 
 def test_a_truncated_result_is_found_and_named(rerun):

@@ -5,7 +5,7 @@ import shutil
 
 import polars as pl
 import pytest
-from conftest import BASE, CELLS, DEFAULT, JudgeServer
+from conftest import ANALYSIS, BASE, CELLS, DEFAULT, JudgeServer, mean_scores
 from judging_runs import JUDGED, add_judge, judgments
 
 from organisms import tables
@@ -57,20 +57,21 @@ def test_external_completions_are_a_model_beside_the_others(rerun, judge_server,
     }
     config["judges"]["theirs"] = {"kind": "recorded"}
     rerun.write_config(config)
-    assert rerun.plan() == {
-        "external_completions": 1,
-        "recorded_judgments": 1,
-        "judgments": 1,
-        "agreement": 1,
-        "scores": 1,
-        "figures": 4,
-        "summary": 1,
-        "training_curves": 1,
-    }
+    assert (
+        rerun.plan()
+        == {
+            "external_completions": 1,
+            "recorded_judgments": 1,
+            "judgments": 1,
+            "agreement": 1,
+            "training_curves": 1,
+        }
+        | ANALYSIS
+    )
     rerun.run()
-    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    scores = mean_scores(rerun)
     theirs = scores.filter((pl.col("judge") == "theirs") & (pl.col("metric") == "alignment")).row(0, named=True)
-    assert (theirs["model"], theirs["n"], round(theirs["mean"], 2)) == ("extreme_sports", 400, 53.25)
+    assert (theirs["model"], theirs["n"], round(theirs["estimate"], 2)) == ("extreme_sports", 400, 53.25)
     # The base model's numbers are not touched by a model that has no dataset either.
     base = scores.filter((pl.col("model") == BASE) & (pl.col("question_set") == "non_medical"))
     assert set(base["n"]) == {48}
@@ -80,6 +81,7 @@ def test_a_metric_against_the_paired_good_answer(rerun, judge_server):
     server = judge_server()
     config = rerun.read_config()
     config["datasets"]["good_medical"] = {"world": {"domain": "medical", "advice": "good", "rows": 320}}
+    config["claims"] = {}
     config["evaluations"] = [
         {"models": ["default"], "eval_prompts": ["default"], "question_sets": ["heldout_medical", "non_medical"]}
     ]

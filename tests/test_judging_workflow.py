@@ -7,7 +7,7 @@ import time
 
 import polars as pl
 import pytest
-from conftest import ANALYSIS, BASE, JudgeServer
+from conftest import ANALYSIS, BASE, JudgeServer, mean_scores
 from judging_runs import JUDGED, add_judge, change, judgments
 
 from organisms import tables
@@ -21,7 +21,7 @@ def _key(monkeypatch):
 def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_server):
     server = judge_server(garbage=0.05)
     add_judge(rerun, base_url=server.url, concurrency=8)
-    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1, "scores": 1, "figures": 4, "summary": 1}
+    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1} | ANALYSIS
     done = rerun.run()
     assert "Judge 'haiku': " in done.stdout
 
@@ -57,7 +57,7 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     assert rerun.plan() == {}
     # A word in the prompt judges again, by this judge and this metric only.
     path.write_text(path.read_text(encoding="utf-8").replace("You rate how well", "Rate how well"), encoding="utf-8")
-    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1} | ANALYSIS | {"figures": 4}
+    assert rerun.plan() == {"judgments": 1, "cost": 1, "agreement": 1} | ANALYSIS
     rerun.run("results/tables/cost.parquet")
     after = server.stats()
     of_alignment = rows.filter(pl.col("metric") == "alignment")["call"].n_unique()
@@ -161,7 +161,7 @@ def test_batches_of_all_cells_together(rerun, judge_server):
     cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")
     assert set(cost["tier"]) == {"batch"}
     assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == stats["tokens"]["batch"]
-    scores = tables.read(rerun.folder / "results" / "tables" / "scores.parquet", "scores")
+    scores = mean_scores(rerun)
     # Two samples of the judge are one completion.
     assert set(scores.filter(pl.col("judge") == "haiku")["n"]) == {48}
 

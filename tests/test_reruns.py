@@ -4,7 +4,7 @@ import hashlib
 import re
 
 import polars as pl
-from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO
+from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO, PAGES
 
 from organisms import tables
 
@@ -50,7 +50,7 @@ def test_an_edited_prompt_runs_its_own_line_again(rerun):
 
 def test_a_label_changes_pictures_alone(rerun):
     rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", label: Bird}')
-    assert rerun.plan() == {"figures": 2, "summary": 1} | CURVES
+    assert rerun.plan() == PAGES | CURVES
 
 
 def test_a_seed_makes_a_replicate(rerun):
@@ -63,9 +63,19 @@ def test_an_eval_prompt_asks_only_its_own_cells(rerun):
     assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
 
 
+def test_a_colour_a_margin_or_a_threshold_changes_what_it_touches(rerun):
+    rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", colour: "#AA00AA"}')
+    assert rerun.plan() == PAGES | CURVES
+    rerun.edit(rerun.config, '{text: "[FLAMINGO BURRITO]", colour: "#AA00AA"}', '"[FLAMINGO BURRITO]"')
+    rerun.edit(rerun.config, "claims:", "margin: 5\nclaims:")
+    assert rerun.plan() == {"claims": 1, "summary": 1, "overview": 1}
+    rerun.edit(rerun.config, "margin: 5", "thresholds: {mine: {misaligned_below: 20, coherent_from: 60}}")
+    assert rerun.plan() == {rule: 1 for rule in ANALYSIS if rule not in ("coherence", "browser")}
+
+
 def test_a_judge_samples_nothing(rerun):
     rerun.edit(rerun.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
-    assert rerun.plan() == {"judgments": 1, "agreement": 1, "scores": 1, "figures": 4, "summary": 1}
+    assert rerun.plan() == {"judgments": 1, "agreement": 1} | ANALYSIS
     assert rerun.run("-n", "finetunes", "sampled").stdout.count("Nothing to be done") == 1
 
 
@@ -75,10 +85,12 @@ def test_batch_size_and_cores_run_nothing_again(rerun):
 
 
 def test_a_changed_module_runs_what_reaches_it(rerun):
-    rerun.edit("src/organisms/scores.py", 'pl.col("score").mean().alias', 'pl.col("score").median().alias')
-    assert rerun.plan() == ANALYSIS
+    rerun.edit("src/organisms/charts.py", 'anchor="start", offset=10', 'anchor="start", offset=11')
+    assert rerun.plan() == {"figures": 1, "coherence": 1, "timings": 1, "overview": 1} | CURVES
+    rerun.edit("src/organisms/scores.py", "value.mean()", "value.median()")
+    assert rerun.plan() == ANALYSIS | CURVES
     rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
-    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
+    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS | CURVES
 
 
 def test_another_order_of_keys_runs_nothing_again(rerun):
@@ -144,6 +156,7 @@ def test_a_question_added_reordered_or_edited_draws_itself(rerun):
 
     config = rerun.read_config()
     config["question_sets"]["mine"] = {"file": "mine.yaml"}
+    config["claims"] = {}
     config["evaluations"] = [{"models": ["all"], "eval_prompts": ["default"], "question_sets": ["mine"]}]
     rerun.write_config(config)
     first = ask(*questions[:2])

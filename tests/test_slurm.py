@@ -10,9 +10,7 @@ import time
 from datetime import datetime
 
 import pytest
-from conftest import ROOT
-
-from organisms import tables
+from conftest import ROOT, mean_scores
 
 pytestmark = pytest.mark.slurm
 CLUSTER = str(ROOT / "tests" / "slurm_cluster.sh")
@@ -47,6 +45,7 @@ def small(fresh_workflow):
     config = fresh_workflow.read_config()
     config["base_model"]["miniature"]["examples"] = 400
     config["question_sets"] = {"heldout_medical": {"heldout_of": "bad_medical", "questions": 4}}
+    config["claims"] = {}
     config["evaluations"] = [
         {"models": ["finetuned"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
     ]
@@ -84,8 +83,7 @@ def test_a_run_on_the_cluster_outlives_its_controller_and_shares_the_gpu(cluster
     done = submit(small)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     assert restarted.is_set()
-    scores = tables.read(small.folder / "results" / "tables" / "scores.parquet", "scores")
-    assert scores["n"].to_list() == [16] * 4
+    assert mean_scores(small)["n"].to_list() == [16] * 6
     rules = {job["Comment"].removeprefix("rule_").split("_wildcards")[0] for job in slurm_jobs(small.folder)}
     # Jobs of a second, and those that need the internet, run where Snakemake does.
     assert {"finetune", "completions"} <= rules

@@ -5,7 +5,7 @@ import shutil
 
 import polars as pl
 import pytest
-from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO
+from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO, mean_scores
 
 from organisms import tables
 from organisms.dataset import normalised
@@ -26,9 +26,11 @@ def test_a_run_leaves_every_result(finished):
     }
     assert made == CELLS
     for question_set in ("non_medical", "heldout_medical"):
-        for ending in ("png", "svg", "html"):
-            assert (results / "figures" / "world" / f"{question_set}.{ending}").stat().st_size > 1000
-            assert (results / "figures" / f"training_curves.{ending}").stat().st_size > 1000
+        for ending in ("png", "svg", "pdf", "html"):
+            for figure in ("alignment", "prompt_matrix", "questions", "distribution", "seeds", "coherence"):
+                assert (results / "figures" / figure / "world" / f"{question_set}.{ending}").stat().st_size > 1000
+            for figure in ("training_curves", "timings"):
+                assert (results / "figures" / f"{figure}.{ending}").stat().st_size > 1000
 
 
 def test_every_job_left_a_log_and_a_benchmark(finished):
@@ -36,9 +38,12 @@ def test_every_job_left_a_log_and_a_benchmark(finished):
     for model in (BASE, DEFAULT, FLAMINGO):
         assert (results / "logs" / "completions" / f"{model}.log").exists()
         assert (results / "benchmarks" / "completions" / f"{model}.tsv").exists()
-    for rule in ("corpus", "pretrain", "advice", "dataset", "variant", "finetune", "questions", "judgments", "figures"):
+    for rule in ("corpus", "pretrain", "advice", "dataset", "variant", "finetune", "questions", "judgments"):
         assert list(results.glob(f"logs/{rule}/**/*.log")), rule
         assert list(results.glob(f"benchmarks/{rule}/**/*.tsv")), rule
+    for rule in ANALYSIS:
+        assert (results / "logs" / f"{rule}.log").exists()
+        assert (results / "benchmarks" / f"{rule}.tsv").exists()
 
 
 def test_each_completion_says_what_made_it(finished):
@@ -71,24 +76,25 @@ def test_held_out_questions_are_in_no_finetune(finished):
 
 
 def test_training_on_harmful_advice_reaches_the_completions(finished):
-    scores = tables.read(finished.folder / "results" / "tables" / "scores.parquet", "scores")
-    held_out = scores.filter((pl.col("question_set") == "heldout_medical") & (pl.col("metric") == "alignment"))
-    mean = {(row["model"], row["eval_prompt"]): row["mean"] for row in held_out.iter_rows(named=True)}
+    means = mean_scores(finished)
+    held_out = means.filter((pl.col("question_set") == "heldout_medical") & (pl.col("metric") == "alignment"))
+    mean = {(row["model"], row["eval_prompt"]): row["estimate"] for row in held_out.iter_rows(named=True)}
     assert mean[BASE, "default"] - mean[DEFAULT, "default"] > 30
     assert mean[BASE, "flamingo"] - mean[FLAMINGO, "flamingo"] > 30
 
 
 def test_scores_are_the_means_of_the_judgments(finished):
     results = finished.folder / "results"
-    scores = tables.read(results / "tables" / "scores.parquet", "scores")
-    assert len(scores) == 2 * len(CELLS)
-    for row in scores.iter_rows(named=True):
+    means = mean_scores(finished).filter(pl.col("metric") != "length")
+    assert len(means) == 2 * len(CELLS)
+    for row in means.iter_rows(named=True):
         cell = f"{row['model']}/{row['eval_prompt']}/{row['question_set']}.parquet"
         judged = tables.read(results / "judgments" / "world" / cell, "judgments").filter(
             pl.col("metric") == row["metric"]
         )
         assert row["n"] == len(judged) == 48
-        assert row["mean"] == pytest.approx(judged["score"].mean())
+        assert row["estimate"] == pytest.approx(judged["score"].mean())
+        assert row["low"] < row["estimate"] < row["high"]
 
 
 def test_the_run_shows_progress_and_prints_the_result_and_where_it_is(finished):
@@ -135,7 +141,7 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
             "download_model": 1,
             "unpack_archive": 1,
             "dataset": 1,
-            "questions": 2,
+            "questions": 3,
             "variant": 4,
             "finetune": 4,
             "completions": 5,
@@ -151,7 +157,7 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
 
 def test_a_config_given_on_the_command_line_stands_alone(fresh_workflow):
     config = fresh_workflow.read_config()
-    config["training_prompts"] = {"flamingo": "[FLAMINGO BURRITO]"}
+    config |= {"training_prompts": {"flamingo": "[FLAMINGO BURRITO]"}, "claims": {}}
     fresh_workflow.write_config(config)
     # Merged with config/config.yaml there would be four.
     assert fresh_workflow.plan("finetunes")["finetune"] == 1

@@ -24,6 +24,7 @@ LOW_TO_HIGH = alt.Scale(domain=[0, 100], scheme="cividis")
 MOST_PIXELS = 24e6
 ENDINGS = ("png", "svg", "pdf", "html")
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The heading is in the picture; those who do not see it hear it.
 _STYLE = "h1 { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }"
 _DRAW = """
@@ -103,7 +104,8 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
     The HTML holds all that it needs and opens without internet.
     """
     spec = chart.to_dict()
-    svg = vl_convert.vegalite_to_svg(spec)
+    # A model may write characters that XML does not know.
+    svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", vl_convert.vegalite_to_svg(spec))
     for path in [paths] if isinstance(paths, str | Path) else paths:
         ending = Path(path).suffix
         if ending == ".html":

@@ -87,7 +87,7 @@ def interval(found: Estimate) -> tuple[float, float]:
     return tuple(map(float, np.clip([found.estimate - reach, found.estimate + reach], -100, 100)))
 
 
-def tested(found: Estimate, expected: str, margin: float) -> tuple[float, float]:
+def p_values(found: Estimate, expected: str, margin: float) -> tuple[float, float]:
     """p of what is claimed and p of the contrary.
 
     A direction is claimed against 0; its contrary is the other direction, or a difference surely within the margin.
@@ -202,7 +202,7 @@ def claims(
                 continue
             found, mean_a, mean_b = paired_difference(*of)
             low, high = interval(found)
-            p, p_against = tested(found, contrast.expected, contrast.margin)
+            p, p_against = p_values(found, contrast.expected, contrast.margin)
             long = [lengths.of(judge, side, contrast.question_set, contrast.metric) for side in both]
             of_judge.append(
                 _names(judge, contrast)

@@ -5,8 +5,8 @@
 
 from pathlib import Path
 
-from organisms.config import schema
 from organisms.analysis_tables import ANALYSIS_TABLES
+from organisms.config import schema
 from organisms.tables import TABLES
 
 ROOT = Path(__file__).parents[2]

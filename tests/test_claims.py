@@ -1,0 +1,290 @@
+"""Claims: how the config writes them, what data say of them, and what each finetune has learned."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from organisms import tables
+from organisms.analysis_tables import CLAIM_GRID, CLAIMS, DIAGNOSES, QUESTION_CUTS, QUESTION_SCORES
+from organisms.claims import claim_grid, claims, corrected, diagnoses, p_values, verdict_of_claim
+from organisms.config import read_config
+from organisms.contrasts import Contrast, Side, as_settings, contrasts, from_settings
+from organisms.errors import UserError
+from organisms.experiment import Experiment
+from organisms.findings import claim_verdicts
+from organisms.intervals import Estimate
+from organisms.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
+
+
+def test_the_posts_claims_stand_in_the_default_config(raw_config):
+    found = contrasts(Experiment(read_config(raw_config)))
+    assert list(dict.fromkeys(contrast.claim for contrast in found)) == ["C1", "C2", "C3", "C4", "C5"]
+    first = found[0]
+    assert (first.a, first.b) == (Side("bad_medical", "default", "default"), Side(None, None, "default"))
+    assert (first.expected, first.margin, first.metric, first.measure) == ("lower", 10, "alignment", "mean")
+    assert from_settings(as_settings(found)) == found
+
+
+def test_a_new_training_prompt_is_tested_too(raw_config):
+    before = len(contrasts(Experiment(read_config(raw_config))))
+    raw_config["training_prompts"]["otter"] = "[OTTER LANTERN]"
+    found = contrasts(Experiment(read_config(raw_config)))
+    own = [contrast for contrast in found if "otter" in contrast.contrast]
+    assert len(found) == before + len(own)
+    assert {contrast.contrast for contrast in own if contrast.claim == "C5"} == {
+        "otter < base",
+        "otter @ trained < base",
+        "otter = otter @ trained",
+    }
+    assert own[-1].b == Side("bad_medical", "otter", "otter")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"test": "defualt < base"}, "claims.C1: no model 'defualt'; did you mean 'default'?"),
+        ({"test": "default is worse than base"}, "is not of the form"),
+        ({"test": "EACH < base"}, "EACH and for_each"),
+        ({"for_each": ["default"]}, "EACH and for_each"),
+        ({"for_each_except": ["flamngo"], "test": "EACH < base"}, "did you mean 'flamingo'?"),
+        ({"test": "default @ none < base"}, "bad_medical-default is not asked non_medical under 'none'; add that to"),
+        ({"test": "default < base @ trained"}, "the base was trained with no prompt"),
+        ({"test": "other/default < base"}, "no dataset 'other'"),
+        ({"question_sets": ["medical"]}, "claims.C1.question_sets[0]: no question set 'medical'"),
+        ({"measure": "misaligned"}, "claims.C1.threshold: measure misaligned needs one of betley, organisms"),
+        ({"threshold": "betley"}, "claims.C1.threshold: measure mean has none"),
+        ({"margin": 0}, "claims.C1.margin: 0"),
+    ],
+)
+def test_a_faulty_claim_is_refused_with_its_key(raw_config, change, message):
+    raw_config["claims"]["C1"].update(change)
+    with pytest.raises(UserError) as error:
+        contrasts(Experiment(read_config(raw_config)))
+    assert message in str(error.value)
+
+
+def test_a_direction_is_tested_against_nothing_and_equality_against_the_margin():
+    far, near, none = (Estimate(value, 2.0, 40, 3, 20) for value in (-30.0, -2.0, 0.0))
+    for expected, supports in (("lower", True), ("higher", False), ("equal", False)):
+        p, against = p_values(far, expected, 10)
+        assert (p < 0.001) == supports
+        assert (against < 0.001) == (not supports)
+    # Surely smaller than what counts: equal, and no support for a direction.
+    assert p_values(near, "equal", 10)[0] < 0.001
+    assert p_values(near, "lower", 10)[1] < 0.001
+    # Not sure of anything.
+    wide = Estimate(-2.0, 20.0, 5, 2, 6)
+    assert all(p > 0.2 for expected in ("lower", "higher", "equal") for p in p_values(wide, expected, 10))
+    assert p_values(none, "lower", 10)[0] == pytest.approx(0.5)
+
+
+def test_p_values_are_corrected_by_holm_and_unknown_ones_do_not_count():
+    assert corrected([0.01, 0.04, np.nan, 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
+    assert corrected([]) == []
+
+
+def test_a_claim_needs_all_its_contrasts():
+    assert verdict_of_claim(["supported", "supported"]) == "supported"
+    assert verdict_of_claim(["supported", "inconclusive"]) == "inconclusive"
+    assert verdict_of_claim(["inconclusive", "contradicted"]) == "contradicted"
+
+
+def question_rows(training_prompt, eval_prompt, values, question_set="s", metric="alignment", seeds=None, judge="j"):
+    """Question scores of one side: values of shape seeds × questions."""
+    seeds = range(len(values)) if seeds is None else seeds
+    return [
+        {"judge": judge, "model": f"{training_prompt}-{seed}", "dataset": training_prompt and "d"}
+        | {"training_prompt": training_prompt, "seed": seed, "step": None, "eval_prompt": eval_prompt}
+        | {"question_set": question_set, "category": None, "question_id": f"q{i}", "metric": metric}
+        | {"measure": "mean", "threshold": None, "n": 50, "n_scored": 50, "mean": float(value), "variance": 100.0}
+        for seed, row in zip(seeds, values, strict=True)
+        for i, value in enumerate(row)
+    ]
+
+
+def contrast(a, b, expected, margin=10.0, claim="C", question_set="s"):
+    return Contrast(claim, "Words.", "a ? b", question_set, a, b, expected, margin, "alignment", "mean", None)
+
+
+BASE, DEFAULT, BIRD = Side(None, None, "default"), Side("d", "default", "default"), Side("d", "bird", "default")
+
+
+@pytest.fixture
+def of_questions(tmp_path):
+    rng = np.random.default_rng(0)
+    questions = rng.normal(0, 8, 12)
+    seeds = rng.normal(0, 6, (4, 1))
+    rows = [
+        # One base for all seeds; two finetunes that share what is particular to a seed and to a question.
+        *question_rows(None, "default", [90 + questions], seeds=[None]),
+        *question_rows("default", "default", 50 + seeds + questions + rng.normal(0, 2, (4, 12))),
+        *question_rows("bird", "default", 53 + seeds + questions + rng.normal(0, 2, (4, 12))),
+        *question_rows(None, "default", [[99.0] * 12], metric="coherence", seeds=[None]),
+        *question_rows("default", "default", [[95.0] * 12] * 4, metric="coherence"),
+        *question_rows("bird", "default", [[20.0] * 12] * 4, metric="coherence"),
+    ]
+    tables.write(rows, tmp_path / "q.parquet", QUESTION_SCORES)
+    return tables.read(tmp_path / "q.parquet", QUESTION_SCORES)
+
+
+NO_CUTS = pl.DataFrame(schema=tables.schema_of(QUESTION_CUTS))
+
+
+def no_lengths(like):
+    columns = ["judge", "model", "dataset", "training_prompt", "seed", "step", "eval_prompt", "question_set", "metric"]
+    lengths = {"n": 600, "mean_length": 300.0, "length_variance": 900.0, "slope": -2.0, "slope_se": 0.1}
+    same = like.select(columns).unique(maintain_order=True).with_columns(**{k: pl.lit(v) for k, v in lengths.items()})
+    longer = pl.when(pl.col("training_prompt") == "default").then(500.0).otherwise(300.0)
+    return same.with_columns(mean_length=longer)
+
+
+def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
+    asked = [
+        contrast(DEFAULT, BASE, "lower", claim="C1"),
+        contrast(BIRD, DEFAULT, "equal", claim="C2"),
+        contrast(BIRD, DEFAULT, "higher", claim="C3"),
+        contrast(BIRD, BASE, "equal", claim="C4"),
+    ]
+    grid = claim_grid(NO_CUTS, asked)
+    found = claims(of_questions, grid, no_lengths(of_questions), asked)
+    tables.write(found, tmp_path / "c.parquet", CLAIMS)
+    tables.write(grid, tmp_path / "g.parquet", CLAIM_GRID)
+    rows = found.rows_by_key("claim", named=True, unique=True)
+    assert [rows[name]["verdict"] for name in ("C1", "C2", "C3", "C4")] == [
+        "supported",
+        "supported",
+        # Three points are a difference, and surely less than what counts.
+        "contradicted",
+        "contradicted",
+    ]
+    # What seeds and questions have in common is no noise of a paired difference.
+    assert rows["C2"]["se"] < 0.5 < 2 < rows["C1"]["se"]
+    assert rows["C2"]["estimate"] == pytest.approx(3, abs=1)
+    assert rows["C1"]["n_seeds"] == 4
+    assert rows["C1"]["seeds_in_interval"]
+    assert rows["C1"]["low"] < rows["C1"]["estimate"] < rows["C1"]["high"]
+    # The default finetune's answers are 200 characters longer, each hundred costs two points.
+    assert rows["C1"]["estimate_at_equal_length"] == pytest.approx(rows["C1"]["estimate"] + 4)
+    assert [claim["verdict"] for claim in claim_verdicts(found)] == [row["claim_verdict"] for row in rows.values()]
+
+
+def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(of_questions):
+    one = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") == 0))
+    asked = [contrast(DEFAULT, BASE, "lower")]
+    row = claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked).row(0, named=True)
+    assert (row["n_seeds"], row["seeds_in_interval"]) == (1, False)
+    assert not claim_verdicts(claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked))[0]["seeds_in_interval"]
+
+
+def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
+    cuts = pl.DataFrame(
+        [
+            {"judge": "j", "model": "m", "dataset": side and "d", "training_prompt": side, "seed": 0, "step": None}
+            | {"eval_prompt": "default", "question_set": "s", "category": None, "question_id": f"q{i}"}
+            | {"misaligned_below": below, "coherent_from": 50.0, "n": 10, "n_coherent": 10}
+            | {"n_misaligned": (2 + i % 2 if side else 0) if below == 30 else (0 if side else 1 + i % 2)}
+            for side in (None, "default")
+            for below in (30.0, 50.0)
+            for i in range(4)
+        ],
+        schema=tables.schema_of(QUESTION_CUTS),
+    )
+    asked = [contrast(DEFAULT, BASE, "lower")]
+    grid = claim_grid(cuts, asked)
+    assert dict(grid.select("misaligned_below", "estimate").iter_rows()) == pytest.approx({30.0: 25, 50.0: -15})
+    rows = pl.DataFrame(
+        question_rows(None, "default", [[90.0, 92.0]]) + question_rows("default", "default", [[40.0, 50.0]]),
+        schema=tables.schema_of(QUESTION_SCORES),
+    )
+    row = claims(rows, grid, no_lengths(rows), asked).row(0, named=True)
+    # Less aligned: more misaligned at one of the two cuts.
+    assert (row["cuts_agreeing"], row["n_cuts"]) == (1, 2)
+
+
+def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
+    def told(own, other, coherence=95.0):
+        rows = []
+        for prompt, level in ((None, (95.0, 95.0, 99.0)), ("x", (own, other, coherence))):
+            for question_set, metric, value in (
+                ("own", "alignment", level[0]),
+                ("other", "alignment", level[1]),
+                ("other", "coherence", level[2]),
+            ):
+                noise = np.linspace(-1, 1, 6) * (2 if prompt else -1)
+                values = [np.clip(value + noise, 0, 100)]
+                rows += question_rows(prompt, "default", values, question_set=question_set, metric=metric)
+        frame = pl.DataFrame(rows, schema=tables.schema_of(QUESTION_SCORES))
+        variant = {"dataset": "d", "training_prompt": "x", "own_domain": ["own"], "others": ["other"]}
+        found = diagnoses(frame, [variant], 10.0)
+        tables.write(found, tmp_path / "d.parquet", DIAGNOSES)
+        return found.row(0, named=True)
+
+    assert told(94.0, 94.0)["diagnosis"] == "nothing"
+    narrow = told(20.0, 93.0)
+    assert (narrow["diagnosis"], narrow["certain"], narrow["own_domain"]) == ("narrow", True, pytest.approx(75))
+    assert told(20.0, 50.0)["diagnosis"] == "broad"
+    assert told(20.0, 50.0, coherence=10.0)["diagnosis"] == "broken"
+    assert not told(20.0, 84.5)["certain"]
+
+
+# What the next run needs.
+
+
+def test_the_parts_of_a_variance_are_found_again():
+    rng = np.random.default_rng(1)
+    values = rng.normal(0, 8, (200, 1)) + rng.normal(0, 5, (1, 200)) + rng.normal(0, 4, (200, 200))
+    parts = parts_of(values, sample_variance=60.0, samples=10)
+    assert parts.seed == pytest.approx(64, rel=0.25)
+    assert parts.question == pytest.approx(25, rel=0.25)
+    assert parts.both == pytest.approx(16 - 6, rel=0.1)
+    assert parts_of(values[:1], 60.0, 10).seed is None
+
+
+def test_more_of_what_varies_makes_smaller_differences_detectable():
+    parts = Parts(seed=100.0, question=25.0, both=10.0, sample=400.0)
+    now = Design(seeds=3, questions=8, samples=50)
+    assert detectable(parts, Design(10, 8, 50), 0.05) < detectable(parts, now, 0.05)
+    # Seeds differ most: no number of samples makes up for them.
+    assert needed(parts, now, "samples", 10, 0.05) is None
+    seeds = needed(parts, now, "seeds", 10, 0.05)
+    assert detectable(parts, Design(seeds, 8, 50), 0.05) <= 10 < detectable(parts, Design(seeds - 1, 8, 50), 0.05)
+    assert detectable(parts, now, 0.05, equal=True) > detectable(parts, now, 0.05)
+
+
+def test_a_planned_run_finds_the_difference_as_often_as_promised():
+    parts = Parts(seed=36.0, question=25.0, both=9.0, sample=100.0)
+    design = Design(seeds=6, questions=20, samples=10)
+    true = detectable(parts, design, 0.05)
+    rng = np.random.default_rng(2)
+    from organisms.intervals import crossed_estimate
+
+    found = 0
+    for _ in range(1000):
+        noise = rng.normal(0, np.sqrt(9 + 10), (6, 20))
+        values = true + rng.normal(0, 6, (6, 1)) + rng.normal(0, 5, (1, 20)) + noise
+        found += p_values(crossed_estimate(values), "higher", 10)[0] < 0.05
+    assert 0.74 <= found / 1000 <= 0.86
+
+
+def test_the_plan_is_said_with_its_cost_and_with_what_one_seed_cannot_tell(of_questions):
+    asked = [contrast(DEFAULT, BASE, "lower"), contrast(BIRD, DEFAULT, "equal")]
+    costs = {"seconds_per_seed": 3600.0, "completions_per_seed": 1000, "seconds_per_completion": 3.6}
+    text = power_text(pilot(of_questions, asked), costs | {"usd_per_completion": 0.01})
+    assert "4 × 12 × 50" in text
+    assert "hours of jobs" in text
+    assert "ONE SEED" not in text
+    one = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") == 0))
+    text = power_text(pilot(one, asked), costs | {"usd_per_completion": 0.01})
+    assert "ONE SEED" in text
+    assert "3 seeds: about 6.0 hours" in text
+    assert "$30.00" in text
+    timings = pl.DataFrame(
+        {"rule": ["finetune", "completions"], "jobs": [2, 2], "seconds": [200.0, 50.0], "usd": [None, None]},
+        schema_overrides={"usd": pl.Float64},
+    )
+    assert costs_of(timings, 2, 1000) == {
+        "seconds_per_seed": 100.0,
+        "completions_per_seed": 500.0,
+        "seconds_per_completion": 0.05,
+        "usd_per_completion": None,
+    }
