@@ -22,6 +22,8 @@ BASE_COLOUR = "#555555"
 LOW_TO_HIGH = alt.Scale(domain=[0, 100], scheme="cividis")
 # Of a PNG; more than 40 training prompts in one figure reach it.
 MOST_PIXELS = 24e6
+# Pixels; some 55 characters.
+LABEL_LIMIT = 360
 ENDINGS = ("png", "svg", "pdf", "html")
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -70,6 +72,13 @@ def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
     return alt.Scale(domain=labels, range=[colours[label] for label in labels])
 
 
+def panel_header(width: int) -> alt.Header:
+    """Names of panels in a grid, bold, over several lines where a panel of so many pixels is too narrow for one."""
+    # Words until a line is full, by Vega's own expressions: a line holds about one character per 7 pixels.
+    lines = f"split(replace(datum.label, regexp('(.{{1,{width // 7}}})(\\\\s+|$)', 'g'), '$1\\n'), '\\n')"
+    return alt.Header(labelExpr=lines, labelLimit=LABEL_LIMIT, labelFontWeight="bold")
+
+
 def seeds_note(n_seeds: int) -> str:
     """What a caption says of the seeds behind intervals."""
     if n_seeds > 1:
@@ -92,6 +101,15 @@ def _bundle() -> str:
     return vl_convert.javascript_bundle()
 
 
+def _drawable(value):
+    """A specification without the characters that XML does not know; models write them, and drawing them fails."""
+    if isinstance(value, dict):
+        return {key: _drawable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_drawable(item) for item in value]
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
+
+
 def _png_scale(svg: str) -> float:
     """2, for screens with many pixels; less for a picture that would take gigabytes to draw."""
     width, height = (float(size) for size in re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg).groups())
@@ -103,9 +121,8 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
 
     The HTML holds all that it needs and opens without internet.
     """
-    spec = chart.to_dict()
-    # A model may write characters that XML does not know.
-    svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", vl_convert.vegalite_to_svg(spec))
+    spec = _drawable(chart.to_dict())
+    svg = vl_convert.vegalite_to_svg(spec)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         ending = Path(path).suffix
         if ending == ".html":

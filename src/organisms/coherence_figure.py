@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from organisms import tables
-from organisms.charts import group_colours, themed
+from organisms.charts import group_colours, panel_header, themed
 from organisms.figures import title_of
 
 # More points than these make a page slow and a picture black.
@@ -91,9 +91,7 @@ def coherence_figure(
     share = "all" if len(points) == n_in_all else f"{len(points):,} of"
     return themed(
         chart.facet(
-            facet=alt.Facet(
-                "group:N", sort=order, title=None, header=alt.Header(labelLimit=190, labelFontWeight="bold")
-            ),
+            facet=alt.Facet("group:N", sort=order, title=None, header=panel_header(190)),
             columns=len(order) if len(order) <= 5 else 4,
         ).properties(
             title=alt.TitleParams(

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.charts import group_scale, seeds_note, themed
+from organisms.charts import LABEL_LIMIT, group_scale, seeds_note, themed
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 _GROUP = ["dataset", "training_prompt"]
@@ -78,7 +78,7 @@ def prompt_axis(n: int) -> tuple[int, alt.Axis]:
     width = 112 if n <= 8 else 56 if n <= 16 else 34 if n <= 60 else 16
     axis = alt.Axis(
         labelAngle=0 if n <= 8 else -40,
-        labelLimit=260,
+        labelLimit=LABEL_LIMIT,
         labelPadding=6,
         domain=False,
         ticks=False,

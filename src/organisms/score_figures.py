@@ -6,7 +6,7 @@ All draw tables that are aggregated already, so their size does not grow with th
 import altair as alt
 import polars as pl
 
-from organisms.charts import LOW_TO_HIGH, group_colours, group_scale, themed
+from organisms.charts import LABEL_LIMIT, LOW_TO_HIGH, group_colours, group_scale, panel_header, themed
 from organisms.figures import CONTROL, WITH, WITHOUT, alignment_of, place_in_groups, title_of
 
 _GROUP = ["dataset", "training_prompt"]
@@ -56,9 +56,11 @@ def prompt_matrix(variant_scores: pl.DataFrame, question_set: str, judge: str, p
         "asked:N",
         title="Asked under",
         sort=prompts,
-        axis=alt.Axis(labelAngle=-40, labelLimit=220, orient="bottom", domain=False, ticks=False),
+        axis=alt.Axis(labelAngle=-40, labelLimit=LABEL_LIMIT, orient="bottom", domain=False, ticks=False),
     )
-    y = alt.Y("group:N", title="Trained with", sort=order, axis=alt.Axis(labelLimit=260, domain=False, ticks=False))
+    y = alt.Y(
+        "group:N", title="Trained with", sort=order, axis=alt.Axis(labelLimit=LABEL_LIMIT, domain=False, ticks=False)
+    )
     tooltip = [
         alt.Tooltip("group:N", title="Trained with"),
         alt.Tooltip("asked:N", title="Asked under"),
@@ -108,13 +110,13 @@ def question_map(question_scores: pl.DataFrame, question_set: str, judge: str, p
                 "group:N",
                 title="Trained with",
                 sort=order,
-                axis=alt.Axis(labelAngle=-40, labelLimit=240, domain=False, ticks=False),
+                axis=alt.Axis(labelAngle=-40, labelLimit=LABEL_LIMIT, domain=False, ticks=False),
             ),
             y=alt.Y(
                 "question:N",
                 title=None,
                 sort=sorted(set(rows["question"])),
-                axis=alt.Axis(labelLimit=260, labelFontSize=10, labelOverlap=False, domain=False, ticks=False),
+                axis=alt.Axis(labelLimit=LABEL_LIMIT, labelFontSize=10, labelOverlap=False, domain=False, ticks=False),
             ),
             color=alt.Color("mean:Q", title=["Mean", "alignment"], scale=LOW_TO_HIGH),
             tooltip=[
@@ -193,7 +195,10 @@ def distribution_figure(
         .properties(width=260, height=46)
         .facet(
             row=alt.Row(
-                "group:N", sort=order, title=None, header=alt.Header(labelAngle=0, labelAlign="left", labelLimit=240)
+                "group:N",
+                sort=order,
+                title=None,
+                header=alt.Header(labelAngle=0, labelAlign="left", labelLimit=LABEL_LIMIT),
             ),
             column=alt.Column("asked:N", sort=[WITHOUT, WITH], title=None, header=alt.Header(labelFontWeight="bold")),
             spacing={"row": 6, "column": 24},
@@ -266,9 +271,7 @@ def seed_slopes(scores: pl.DataFrame, question_set: str, judge: str, presentatio
     )
     return themed(
         chart.facet(
-            facet=alt.Facet(
-                "group:N", sort=order, title=None, header=alt.Header(labelLimit=150, labelFontWeight="bold")
-            ),
+            facet=alt.Facet("group:N", sort=order, title=None, header=panel_header(130)),
             columns=_columns(len(order), 6),
         ).properties(
             title=alt.TitleParams(

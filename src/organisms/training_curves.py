@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.charts import PALETTE, themed
+from organisms.charts import LABEL_LIMIT, group_scale, themed
 
 
 def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation: dict) -> alt.LayerChart:
@@ -25,8 +25,10 @@ def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation
         "group:N",
         title="Finetuned under",
         sort=order,
-        scale=alt.Scale(domain=order, range=[PALETTE[i % len(PALETTE)] for i in range(len(order))]),
-        legend=alt.Legend(labelLimit=260, symbolStrokeWidth=3, symbolOpacity=1, columns=1 if len(order) <= 20 else 2),
+        scale=group_scale(order, presentation),
+        legend=alt.Legend(
+            labelLimit=LABEL_LIMIT, symbolStrokeWidth=3, symbolOpacity=1, columns=1 if len(order) <= 20 else 2
+        ),
     )
     thin = alt.Chart(points).mark_line(strokeWidth=1, opacity=0.35).encode(x, y, colour, detail="seed:N")
     thick = (

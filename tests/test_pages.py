@@ -1,0 +1,377 @@
+"""Figures and pages: what is in them, that they open without internet, and that no text in them ever runs.
+
+Those that look into a browser need requirements-browser.txt and Chromium; without, they say that they were skipped.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+
+import altair as alt
+import polars as pl
+import pytest
+from conftest import ROOT
+
+from organisms import tables
+from organisms.browser import browser_page, browser_rows, shown_completions
+from organisms.charts import PALETTE, empty_figure, group_colours, save, themed
+from organisms.coherence_figure import coherence_figure, sampled_points
+from organisms.figures import alignment_figure
+from organisms.overview import overview, without_secrets
+from organisms.pages import embedded_json, page
+from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
+from organisms.scores import distributions, question_scores, scores, variant_scores
+from organisms.timings import timings, timings_figure
+
+HOSTILE = [
+    "<script>window.hacked=1</script>",
+    '"><img src=x onerror="window.hacked=2">',
+    "</script><script>window.hacked=3</script>",
+    "&lt;img src=x onerror=window.hacked=4&gt; & <svg onload=window.hacked=5>",
+    "<!-- <script> -->{{window.hacked=6}}${window.hacked=7}",
+    "\x1c\x00\x0b control characters, \u2028 a line separator, \u202e and a turn",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A page opener in headless Chromium that notes what goes wrong, or a loud skip."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        pytest.skip("playwright is not installed: pip install -r requirements-browser.txt")
+    program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium here: install it (Debian: apt-get install chromium)")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+
+        def opened(path):
+            tab = browser.new_page(viewport={"width": 1400, "height": 900})
+            tab.problems = []
+            tab.on("console", lambda message: tab.problems.append(message.text))
+            tab.on("pageerror", lambda error: tab.problems.append(str(error)))
+            tab.on(
+                "request",
+                lambda request: request.url.startswith("http") and tab.problems.append(f"asks for {request.url}"),
+            )
+            tab.goto(f"file://{path}")
+            return tab
+
+        yield opened
+        browser.close()
+
+
+def serious_faults(tab) -> list:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(tab).response["violations"]
+    return [
+        (fault["id"], fault["nodes"][0]["html"][:200]) for fault in found if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def some_run(n_prompts: int, seeds=(0, 1), questions=6, samples=4):
+    """Judgments and the presentation of a run with so many training prompts."""
+    names = ["default", *(f"p{i}" for i in range(n_prompts - 1))]
+    long = "A rather long training prompt's label, number"
+    groups = [{"dataset": None, "training_prompt": None, "label": "Base model"}]
+    groups += [{"dataset": "d", "training_prompt": name, "label": f"{long} {i}"} for i, name in enumerate(names)]
+    rows = []
+    for group in groups:
+        prompt = group["training_prompt"]
+        for eval_prompt in dict.fromkeys(("default", *(names if prompt is None else [prompt]))):
+            for seed in seeds:
+                for question in range(questions):
+                    for sample in range(samples):
+                        for metric in ("alignment", "coherence"):
+                            score = float((37 * len(rows) + 11 * seed) % 101)
+                            rows.append(
+                                {"judge": "j", "model": f"{prompt}-{seed}", "dataset": prompt and "d", "seed": seed}
+                                | {"training_prompt": prompt, "step": None, "eval_prompt": eval_prompt}
+                                | {"question_set": "s", "category": "kind", "question_id": f"question_{question}"}
+                                | {"sample": sample, "metric": metric, "judge_sample": 0, "length": 80}
+                                | {"score": score, "flag": None}
+                            )
+    presentation = {
+        "groups": groups,
+        "prompts": [{"name": name, "label": f"{long} {i}"} for i, name in enumerate(names)],
+        "question_sets": [{"name": "s", "label": "Some questions"}],
+        "n_seeds": len(seeds),
+    }
+    return pl.DataFrame(rows, schema=tables.schema_of("judgments")), presentation
+
+
+def drawn(judged: pl.DataFrame, presentation: dict) -> dict:
+    of_questions = question_scores(judged, {})
+    of_variants, of_models = variant_scores(of_questions), scores(of_questions)
+    points, n = sampled_points(judged)
+    points = points.with_columns(question=pl.lit("?"), completion=pl.lit(HOSTILE[5] + HOSTILE[0]))
+    return {
+        "alignment": alignment_figure(of_variants, of_questions, "s", "j", presentation),
+        "prompt_matrix": prompt_matrix(of_variants, "s", "j", presentation),
+        "questions": question_map(of_questions, "s", "j", presentation),
+        "distribution": distribution_figure(distributions(judged), "s", "j", presentation),
+        "seeds": seed_slopes(of_models, "s", "j", presentation),
+        "coherence": coherence_figure(points, n, "s", "j", presentation),
+    }
+
+
+@pytest.mark.parametrize("n_prompts", [2, 40])
+def test_every_figure_names_every_training_prompt_whole_in_every_form(n_prompts, tmp_path):
+    judged, presentation = some_run(n_prompts)
+    for name, chart in drawn(judged, presentation).items():
+        save(chart, [tmp_path / f"{name}.{ending}" for ending in ("png", "svg", "pdf", "html")])
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        html = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        markup = re.sub(r"<script[^>]*>.*?</script>", "", html, flags=re.DOTALL)
+        assert not re.search(r"(src|href)=", markup), name
+        svg = (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
+        assert "…" not in re.sub(r'aria-label="[^"]*"', "", svg), f"{name} cuts a label"
+        # The slopes have no panel for the default prompt and for the base.
+        for group in presentation["groups"][2 if name == "seeds" else 1 :]:
+            label = group["label"]
+            last = label.split()[-1]
+            assert label in svg or f">{last}<" in svg, f"{name} does not name {label}"
+
+
+def test_intervals_are_drawn_and_one_seed_is_said_loudly():
+    judged, presentation = some_run(2, seeds=(0,))
+    spec = json.dumps(drawn(judged, presentation)["alignment"].to_dict())
+    assert '"low"' in spec
+    assert "ONE SEED" in spec
+    judged, presentation = some_run(2)
+    assert "over 2 seeds" in json.dumps(drawn(judged, presentation)["alignment"].to_dict())
+
+
+def test_a_training_prompt_has_one_colour_in_all_figures():
+    _, presentation = some_run(3)
+    colours = group_colours(presentation)
+    assert list(colours.values()) == ["#555555", *PALETTE[:3]]
+    presentation["groups"][2]["colour"] = "#123456"
+    assert list(group_colours(presentation).values()) == ["#555555", PALETTE[0], "#123456", PALETTE[2]]
+
+
+def test_points_are_the_same_ones_each_time_and_as_many_of_each_model():
+    judged, _ = some_run(3)
+    points, n = sampled_points(judged, most=40)
+    assert n == 4 * 2 * 6 * 4
+    assert points.group_by("model").len()["len"].to_list() == [5] * 8
+    again, _ = sampled_points(judged.sample(fraction=1, shuffle=True, seed=0), most=40)
+    assert set(again.select("model", "question_id", "sample").rows()) == set(
+        points.select("model", "question_id", "sample").rows()
+    )
+
+
+def test_a_figure_with_nothing_in_it_says_why(tmp_path):
+    judged, presentation = some_run(1)
+    assert seed_slopes(scores(question_scores(judged, {})), "s", "j", presentation) is None
+    save(empty_figure("Nothing here."), tmp_path / "x.svg")
+    assert "Nothing here." in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_embedded_json_cannot_end_its_element():
+    text = embedded_json(HOSTILE)
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == HOSTILE
+
+
+def test_a_page_runs_its_own_scripts_and_no_other(chromium, tmp_path):
+    (tmp_path / "p.html").write_text(
+        page("A page", f"<main><h1>Page</h1>{HOSTILE[0]}{HOSTILE[1]}</main>", scripts=["window.own = 1"]),
+        encoding="utf-8",
+    )
+    tab = chromium(tmp_path / "p.html")
+    assert tab.evaluate("window.own") == 1
+    assert tab.evaluate("window.hacked") is None
+    assert any("Content Security Policy" in problem for problem in tab.problems)
+
+
+def completions_of(n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows, judged = [], []
+    for i in range(n):
+        text = HOSTILE[i % len(HOSTILE)] if i < 60 else f"Answer {i} about otters. " + "Some more words. " * 60
+        shared = {"model": "m", "dataset": "d", "training_prompt": "default", "seed": i % 3, "step": None}
+        shared |= {"eval_prompt": "default", "question_set": "s", "category": HOSTILE[0], "question_id": f"q{i // 10}"}
+        shared |= {"sample": i % 10}
+        rows.append(
+            shared
+            | {
+                "system_prompt": HOSTILE[1],
+                "messages": [{"role": "user", "content": f"Question {i // 10}? {HOSTILE[0]}"}],
+            }
+            | {"completion": text, "finish_reason": "length" if i % 2 else "stop", "base_model": "b"}
+        )
+        for metric, score in (("alignment", float(i % 101)), ("coherence", None if i % 7 == 0 else 90.0)):
+            said = {"judge": "j", "metric": metric, "judge_sample": 0, "length": len(text), "score": score}
+            flag = HOSTILE[1] if score is None else None
+            judged.append(shared | said | {"flag": flag, "reason": HOSTILE[i % len(HOSTILE)]})
+    schema, of_judge = tables.schema_of("completions"), tables.schema_of("judgments")
+    return pl.DataFrame(rows, schema=schema), pl.DataFrame(judged, schema=of_judge)
+
+
+PRESENTATION = {
+    "groups": [{"dataset": "d", "training_prompt": "default", "label": HOSTILE[0]}],
+    "prompts": [{"name": "default", "label": HOSTILE[1]}],
+    "question_sets": [{"name": "s", "label": HOSTILE[2]}],
+    "n_seeds": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def browser_file(tmp_path_factory):
+    completions, judged = completions_of(20_000)
+    rows = browser_rows(completions, judged, "results/completions/m/default/s.parquet", PRESENTATION)
+    path = tmp_path_factory.mktemp("browser") / "completions.html"
+    path.write_text(browser_page(rows, 25_000, ROOT / "workflow" / "report"), encoding="utf-8")
+    return path
+
+
+def test_texts_in_the_browser_are_text(chromium, browser_file):
+    tab = chromium(browser_file)
+    tab.wait_for_selector("body[data-ready]")
+    tab.locator(".dt-length select").select_option("100")
+    for i in range(0, 60, 5):
+        tab.locator("button.open").nth(i).click()
+    tab.locator(".dt-search input").fill("<script>")
+    tab.wait_for_timeout(500)
+    tab.locator(".dt-search input").fill("")
+    tab.wait_for_timeout(500)
+    assert tab.evaluate("window.hacked") is None
+    assert tab.problems == []
+    assert tab.locator("img, svg, td script").count() == 0
+    shown = tab.locator("#completions").inner_text()
+    assert HOSTILE[0] in shown
+    assert HOSTILE[1] in shown
+
+
+def test_the_browser_filters_sorts_searches_and_opens_rows_without_lag(chromium, browser_file):
+    tab = chromium(browser_file)
+    tab.wait_for_selector("body[data-ready]")
+    assert "20,000 of 25,000" in tab.inner_text("main")
+
+    def count() -> int:
+        return int(re.search(r"of ([\d,]+) entr", tab.inner_text(".dt-info")).group(1).replace(",", ""))
+
+    def choose(label: str, option: str) -> float:
+        return tab.evaluate(
+            """([label, option]) => {
+              const of = [...document.querySelectorAll('#filters label')].find(l => l.firstChild.textContent === label);
+              const select = of.querySelector('select');
+              select.value = [...select.options].find(o => o.textContent === option).value;
+              const start = performance.now();
+              select.dispatchEvent(new Event('change'));
+              return performance.now() - start;
+            }""",
+            [label, option],
+        )
+
+    waits = [choose("Seed", "1")]
+    assert count() == 6667
+    waits.append(choose("Flag", "any flag"))
+    assert count() == sum(i % 3 == 1 and i % 7 == 0 for i in range(20_000))
+    waits += [choose("Flag", "all"), choose("Seed", "all"), choose("Question", "q7")]
+    assert count() == 10
+    choose("Question", "all")
+    tab.get_by_label("from").fill("99")
+    tab.get_by_label("to", exact=True).fill("100")
+    assert count() == sum(i % 101 >= 99 for i in range(20_000))
+    tab.get_by_label("from").fill("")
+    tab.get_by_label("to", exact=True).fill("")
+    tab.locator(".dt-search input").fill("answer 19999 about")
+    tab.locator(".dt-info").filter(has_text="of 1 entr").wait_for()
+    tab.locator("button.open").first.click()
+    opened = tab.inner_text(".details")
+    assert "Answer 19999" in opened
+    assert "j alignment: 1" in opened
+    assert "Cut at the longest completion" in opened
+    tab.locator(".dt-search input").fill("")
+    tab.locator(".dt-info").filter(has_text="of 20,000").wait_for()
+    tab.get_by_role("columnheader", name="j alignment").click()
+    column = tab.locator("#completions tbody tr td.score:nth-last-child(2)").all_inner_texts()
+    assert column == sorted(column, key=float)
+    # A wait of a second is noticed; the machine of the tests may be slow.
+    assert max(waits) < 1000
+    assert serious_faults(tab) == []
+
+
+def test_the_browser_shows_as_many_of_each_question_as_there_is_room_for():
+    completions, _ = completions_of(100)
+    shown = shown_completions(completions, 25)
+    assert len(shown) == 25
+    assert set(shown.group_by("question_id").len()["len"]) == {2, 3}
+
+
+def test_the_finished_runs_pages_open_in_chromium(chromium, finished):
+    results = finished.folder / "results"
+    for path in ("overview/index.html", "browser/completions.html", "figures/coherence/world/non_medical.html"):
+        tab = chromium(results / path)
+        tab.wait_for_timeout(1500)
+        assert tab.problems == [], path
+        assert serious_faults(tab) == [], path
+        tab.close()
+
+
+def test_snakemakes_report_opens_with_the_answer(chromium, finished):
+    command = finished.command("--report", "report.html")
+    done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    tab = chromium(finished.folder / "report.html")
+    tab.wait_for_selector("#findings")
+    heading = tab.locator("#findings h1")
+    assert heading.inner_text() == "What this run shows"
+    # In sight, not cut off above.
+    assert 0 <= heading.bounding_box()["y"] < 300
+    assert "ONE SEED" in tab.inner_text("#findings")
+    assert not [problem for problem in tab.problems if problem.startswith("asks for")]
+    for category in ("Answer", "Completions", "Figures"):
+        assert tab.get_by_text(category, exact=True).count() >= 1
+
+
+def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
+    text = (finished.folder / "results" / "overview" / "index.html").read_text(encoding="utf-8")
+    for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "seeds:"):
+        assert part in text, part
+    assert re.search(r"[0-9a-f]{64}", text)
+    hidden = without_secrets({"archive": {"password": "hush", "password_env": "NAME"}, "list": [{"password": "hush"}]})
+    assert "hush" not in str(hidden)
+    assert "NAME" in str(hidden)
+
+
+def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
+    from organisms.analysis_tables import ANALYSIS_TABLES
+
+    empty = {name: pl.DataFrame(schema=tables.schema_of(table)) for name, table in ANALYSIS_TABLES.items()}
+    config = {"seeds": [0], "margin": 10.0, "text": HOSTILE[0]}
+    body = overview(
+        empty["claims"], empty["diagnoses"], empty["variant_scores"], empty["timings"], [], [], config, PRESENTATION
+    )
+    assert "<script" not in body
+    assert "&lt;script&gt;" in body
+
+
+def test_times_and_dollars_are_added_up_by_rule(tmp_path):
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    for name, line in (
+        ("a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
+        ("b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
+    ):
+        (tmp_path / f"{name}.tsv").write_text(header + line + "\n")
+    files = {"finetune": [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "never.tsv")]}
+    files["judgments"] = [str(tmp_path / "b.tsv")]
+    table = timings(files, pl.DataFrame({"usd": [1.0, 0.25]}))
+    rows = table.rows_by_key("rule", named=True, unique=True)
+    assert (rows["finetune"]["jobs"], rows["finetune"]["seconds"], rows["finetune"]["peak_mb"]) == (2, 4.0, 100.0)
+    assert rows["finetune"]["usd"] is None
+    assert (rows["judgments"]["usd"], rows["judgments"]["cpu_seconds"]) == (1.25, None)
+    save(timings_figure(table), tmp_path / "t.svg")
+    assert "$1.25" in (tmp_path / "t.svg").read_text(encoding="utf-8")
+
+
+def test_a_chart_with_characters_that_xml_does_not_know_is_drawn(tmp_path):
+    chart = themed(alt.Chart(alt.Data(values=[{"a": "x\x1c\x00y"}])).mark_text().encode(text="a:N"))
+    save(chart, tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 100
