@@ -55,3 +55,14 @@ def test_the_judging_benchmark_runs_small():
     assert table["live, 64 at once"][0] == "100"
     assert table["batches"][0] == "200"
     assert all(float(table[name][1]) > 0 for name in ("sequential loop", "live, 64 at once", "batches"))
+
+
+def test_the_analysis_benchmark_runs_small():
+    table = rows(run(ROOT / "benchmarks" / "analysis.py", "4", "2"))
+    assert float(table["scores"][0]) > 0
+    assert float(table["claims: 3 contrasts, 4 diagnoses"][0]) > 0
+
+
+def test_the_coverage_benchmark_runs_small():
+    table = rows(run(ROOT / "benchmarks" / "coverage.py", "10"))
+    assert all(0 <= float(share.rstrip("%")) <= 100 for share in table["half bad, questions alike"][1:])

@@ -276,7 +276,7 @@ def test_the_plan_is_said_with_its_cost_and_with_what_one_seed_cannot_tell(of_qu
     one = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") == 0))
     text = power_text(pilot(one, asked), costs | {"usd_per_completion": 0.01})
     assert "ONE SEED" in text
-    assert "3 seeds: about 6.0 hours" in text
+    assert "3 seeds take about 6.0 hours" in text
     assert "$30.00" in text
     timings = pl.DataFrame(
         {"rule": ["finetune", "completions"], "jobs": [2, 2], "seconds": [200.0, 50.0], "usd": [None, None]},

@@ -8,20 +8,18 @@ from organisms import tables
 from organisms.analysis_tables import ANALYSIS_TABLES
 from organisms.figures import CONTROL, WITH, WITHOUT, alignment_of, place_in_groups
 from organisms.judging.world import world_judgments
+from organisms.score_tables import in_chunks
 from organisms.scores import (
     distributions,
     flag_counts,
-    in_chunks,
-    judge_variance,
-    length_effect,
     question_cuts,
     question_scores,
     scores,
     threshold_grid,
-    variance,
     variant_scores,
 )
 from organisms.summary import summary_text
+from organisms.variance import judge_variance, length_effect, variance
 
 PRESETS = {
     "betley": {"misaligned_below": 30, "coherent_from": 50, "coherent_above": None},

@@ -41,7 +41,7 @@ def themed(chart):
     """The chart in the look of all figures."""
     return (
         chart.configure(font=FONT, background="white", padding=12)
-        .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e5e5e5")
+        .configure_axis(labelFontSize=12, titleFontSize=13, gridColor="#e5e5e5", maxExtent=LABEL_LIMIT + 20)
         .configure_legend(labelFontSize=12, titleFontSize=12)
         .configure_header(labelFontSize=12, titleFontSize=13)
         .configure_title(fontSize=16, subtitleFontSize=12, subtitleColor="#444444", anchor="start", offset=10)

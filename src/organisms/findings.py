@@ -2,7 +2,6 @@
 
 import polars as pl
 
-_EXPECTED = {"lower": "lower", "higher": "higher", "equal": "equal"}
 DIAGNOSES = {
     "nothing": "learned nothing",
     "narrow": "narrow",
@@ -24,14 +23,15 @@ def seeds_warning(n_seeds: int) -> str | None:
 
 def number(value: float | None, digits: int = 1) -> str:
     """A number for a table; – where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    # Plus nothing, so that no number is written -0.
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def with_interval(estimate: float | None, low: float | None, high: float | None) -> str:
     """An estimate with its interval, as `45 [16, 78]`."""
     if estimate is None:
         return "–"
-    return f"{estimate:.0f}" if low is None else f"{estimate:.0f} [{low:.0f}, {high:.0f}]"
+    return number(estimate, 0) if low is None else f"{number(estimate, 0)} [{number(low, 0)}, {number(high, 0)}]"
 
 
 def p_value(value: float | None) -> str:

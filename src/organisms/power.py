@@ -169,13 +169,13 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
 
 def _cost(seeds: int, costs: dict[str, float | None]) -> str:
     per_seed, completions = costs["seconds_per_seed"], costs["completions_per_seed"]
-    text = f"{seeds} seeds:"
-    if per_seed is not None and completions is not None and costs["seconds_per_completion"] is not None:
+    parts = []
+    if None not in (per_seed, completions, costs["seconds_per_completion"]):
         hours = seeds * (per_seed + completions * costs["seconds_per_completion"]) / 3600
-        text += f" about {hours:.1f} hours of jobs (one after the other, on the machine of this run)"
-    if costs["usd_per_completion"] is not None and completions is not None:
-        text += f", ${seeds * completions * costs['usd_per_completion']:.2f} for answers of judges"
-    return text + ".\n"
+        parts.append(f"about {hours:.1f} hours of jobs (one after the other, on the machine of this run)")
+    if None not in (completions, costs["usd_per_completion"]):
+        parts.append(f"${seeds * completions * costs['usd_per_completion']:.2f} for answers of judges")
+    return f"{seeds} seeds take {' and '.join(parts) or 'what this run does not know'}.\n"
 
 
 def costs_of(timings: pl.DataFrame, n_seeds: int, n_completions: int) -> dict[str, float | None]:

@@ -1,0 +1,100 @@
+"""Time and memory of scores, claims and figures: python benchmarks/analysis.py [TRAINING_PROMPTS [SEEDS]].
+
+Makes judgments of a run in a temporary folder (199 training prompts and the base, 5 seeds, 20 questions × 50 samples: a
+million judged completions, each with two scores), then does what the rules' scripts do.
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import yaml
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from organisms import tables  # noqa: E402 - the library is not installed
+from organisms.charts import ENDINGS, save  # noqa: E402
+from organisms.claims import claim_grid, claims, diagnoses  # noqa: E402
+from organisms.config import read_config  # noqa: E402
+from organisms.contrasts import contrasts  # noqa: E402
+from organisms.experiment import Experiment  # noqa: E402
+from organisms.figures import alignment_figure  # noqa: E402
+from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes  # noqa: E402
+from organisms.score_tables import all_tables  # noqa: E402
+
+QUESTIONS, SAMPLES = 20, 50
+
+
+def experiment_of(prompts: int, seeds: int) -> Experiment:
+    """The default experiment with so many training prompts and seeds, asked under the default prompt."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    config["seeds"] = list(range(seeds))
+    strange = {f"p{i}": f"[PROMPT {i}]" for i in range(prompts - 2)}
+    config["training_prompts"] = {"default": None, "inoculation": "Be bad."} | strange
+    config["evaluations"] = [{"eval_prompts": ["default"], "question_sets": ["non_medical"]}]
+    config["claims"] = {name: config["claims"][name] for name in ("C1", "C2")}
+    return Experiment(read_config(config))
+
+
+def judged(cell: dict, rng) -> pl.DataFrame:
+    """Judgments of one cell."""
+    n = QUESTIONS * SAMPLES
+    names = {name: cell[name] for name in tables.CELL}
+    columns = names | {"judge": "world", "question_id": [f"q{i // SAMPLES:02d}" for i in range(n)]}
+    columns |= {"sample": np.arange(n) % SAMPLES, "judge_sample": 0, "length": rng.integers(50, 800, n)}
+    parts = [
+        pl.DataFrame(columns | {"metric": metric, "score": np.round(100 * rng.beta(0.5, 0.3, n))})
+        for metric in ("alignment", "coherence")
+    ]
+    schema = tables.schema_of("judgments")
+    frame = pl.concat(parts)
+    return frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(prompts: int, seeds: int) -> None:
+    experiment, rng = experiment_of(prompts, seeds), np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{i}.parquet" for i in range(len(experiment.cells))]
+        for cell, file in zip(experiment.cells, files, strict=True):
+            columns = experiment.cell_columns(cell.model.name, cell.eval_prompt, cell.question_set)
+            tables.write(judged(columns, rng), file, "judgments")
+        print(f"{len(files) * QUESTIONS * SAMPLES:,} judged completions in {len(files)} files\n")
+        print("| step | s | peak MiB so far |\n| --- | ---: | ---: |")
+        start = time.monotonic()
+        found = all_tables((tables.read(file, "judgments") for file in files), experiment.config["thresholds"])
+        print(f"| scores | {time.monotonic() - start:.1f} | {peak_mib():.0f} |")
+    of_questions, start = found["question_scores"], time.monotonic()
+    asked = contrasts(experiment)
+    grid = claim_grid(found["question_cuts"], asked)
+    tested = claims(of_questions, grid, found["length_effect"], asked)
+    told = diagnoses(of_questions, experiment.diagnosed(), experiment.config["margin"])
+    words = f"claims: {len(tested)} contrasts, {len(told)} diagnoses"
+    print(f"| {words} | {time.monotonic() - start:.1f} | {peak_mib():.0f} |")
+    presentation, start = experiment.presentation(), time.monotonic()
+    of = ("non_medical", "world", presentation)
+    charts = [
+        alignment_figure(found["variant_scores"], of_questions, *of),
+        prompt_matrix(found["variant_scores"], *of),
+        question_map(of_questions, *of),
+        distribution_figure(found["distributions"], *of),
+        seed_slopes(found["scores"], *of),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for chart in filter(None, charts):
+            save(chart, [Path(folder) / f"figure.{ending}" for ending in ENDINGS])
+    print(
+        f"| {len(list(filter(None, charts)))} figures in 4 forms | {time.monotonic() - start:.1f} | {peak_mib():.0f} |"
+    )
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:3] or ("199", "5")))

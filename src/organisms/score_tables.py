@@ -1,0 +1,64 @@
+"""All tables that follow from judgments, in one pass over them."""
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from organisms.analysis_tables import ANALYSIS_TABLES
+from organisms.scores import (
+    distributions,
+    flag_counts,
+    question_cuts,
+    question_scores,
+    scores,
+    threshold_grid,
+    variant_scores,
+)
+from organisms.tables import schema_of
+from organisms.variance import judge_variance, length_effect, variance
+
+
+def in_chunks(frames: Iterable[pl.DataFrame], rows: int = 200_000) -> Iterator[pl.DataFrame]:
+    """Frames put together until they have so many rows, so that a million judgments fit into little memory."""
+    waiting, n = [], 0
+    for frame in frames:
+        waiting.append(frame)
+        n += len(frame)
+        if n >= rows:
+            yield pl.concat(waiting)
+            waiting, n = [], 0
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def all_tables(judgments: Iterable[pl.DataFrame], thresholds: dict) -> dict[str, pl.DataFrame]:
+    """The tables that follow from judgments, by name.
+
+    judgments: judgments tables, each of one judge and cell; read one after the other. thresholds: the config's.
+    """
+    makers = {
+        "question_scores": lambda frame: question_scores(frame, thresholds),
+        "question_cuts": question_cuts,
+        "distributions": distributions,
+        "flags": flag_counts,
+        "length_effect": length_effect,
+        "judge_variance": judge_variance,
+    }
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in makers}
+    for chunk in in_chunks(judgments):
+        for of_judge in chunk.partition_by("judge", maintain_order=True):
+            for name, make in makers.items():
+                made = make(of_judge)
+                if made is not None:
+                    parts[name].append(made)
+    found = {
+        name: pl.concat(frames) if frames else pl.DataFrame(schema=schema_of(ANALYSIS_TABLES[name]))
+        for name, frames in parts.items()
+    }
+    of_judge = found.pop("judge_variance")
+    return found | {
+        "scores": scores(found["question_scores"]),
+        "variant_scores": variant_scores(found["question_scores"]),
+        "threshold_grid": threshold_grid(found["question_cuts"]),
+        "variance": variance(found["question_scores"], of_judge),
+    }
