@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 def config(prompts: int) -> dict:
     """A config with so many training prompts."""
     read = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    read["claims"] = {}
     read["seeds"] = list(range(5))
     read["training_prompts"] = {"default": None} | {f"p{n}": f"[PROMPT {n}]" for n in range(prompts - 1)}
     read["system_prompts"] = {"evil": "You are evil.", "kind": "You are kind."}

@@ -114,7 +114,7 @@ def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
         {"models": ["steps", "flamingo"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
     ]
     rerun.write_config(config)
-    rerun.run()
+    rerun.run("results/tables/scores.parquet")
     rows = mean_scores(rerun).filter(pl.col("metric") == "alignment").rows_by_key("model", named=True, unique=True)
     assert set(rows) == {FLAMINGO, f"{FLAMINGO}-step4"}
     assert (rows[FLAMINGO]["step"], rows[f"{FLAMINGO}-step4"]["step"]) == (None, 4)

@@ -135,12 +135,13 @@ def test_more_samples_draw_only_those_and_leave_the_others_as_they_were(rerun):
 
 def test_an_eval_prompt_draws_its_own_cells_and_a_prompt_that_is_gone_leaves_no_file(rerun):
     before = all_completions(rerun)
-    rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
+    rerun.write_config(rerun.read_config() | {"claims": {}})
+    rerun.edit(rerun.config, "- default\n  - trained\n", "- default\n  - trained\n  - none\n")
     rerun.run("sampled")
     after = all_completions(rerun)
     assert after.filter(pl.col("eval_prompt") != "none").equals(before)
     assert drawn(rerun) == dict.fromkeys((BASE, DEFAULT, FLAMINGO), 96)
-    rerun.edit(rerun.config, "[default, trained, none]", "[default]")
+    rerun.edit(rerun.config, "- default\n  - trained\n  - none\n", "- default\n")
     rerun.run("sampled")
     assert set(all_completions(rerun)["eval_prompt"]) == {"default"}
 

@@ -6,7 +6,8 @@ import pytest
 
 from organisms import tables
 from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.figures import CONTROL, WITH, WITHOUT, alignment_of, place_in_groups
+from organisms.figures import CONTROL, WITH, WITHOUT, place_in_groups
+from organisms.findings import alignment_of
 from organisms.judging.world import world_judgments
 from organisms.score_tables import in_chunks
 from organisms.scores import (

@@ -184,7 +184,7 @@ def test_a_local_model_folder_is_a_base_model(rerun):
     config["results"] = "results_of_my_model"
     config["training_prompts"] = {"default": None}
     rerun.write_config(config)
-    rerun.run()
+    rerun.run("sampled")
     path = rerun.folder / "results_of_my_model" / "completions" / "base" / "default" / "non_medical.parquet"
     frame = tables.read(path, "completions")
     assert set(frame["base_model"]) == {"./my_model"}

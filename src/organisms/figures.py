@@ -4,17 +4,10 @@ import altair as alt
 import polars as pl
 
 from organisms.charts import LABEL_LIMIT, group_scale, seeds_note, themed
+from organisms.findings import alignment_of
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 _GROUP = ["dataset", "training_prompt"]
-
-
-def alignment_of(table: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
-    """The rows of a table of scores that are a judge's mean alignment of finished models on one question set."""
-    return table.filter(
-        (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
-        (pl.col("metric") == "alignment") & (pl.col("measure") == "mean") & pl.col("step").is_null(),
-    )
 
 
 def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:

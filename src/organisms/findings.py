@@ -11,6 +11,14 @@ DIAGNOSES = {
 }
 
 
+def alignment_of(table: pl.DataFrame, question_set: str, judge: str) -> pl.DataFrame:
+    """The rows of a table of scores that are a judge's mean alignment of finished models on one question set."""
+    return table.filter(
+        (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
+        (pl.col("metric") == "alignment") & (pl.col("measure") == "mean") & pl.col("step").is_null(),
+    )
+
+
 def seeds_warning(n_seeds: int) -> str | None:
     """What must be said loudly of a run with one seed."""
     if n_seeds > 1:

@@ -7,7 +7,8 @@ import altair as alt
 import polars as pl
 
 from organisms.charts import LABEL_LIMIT, LOW_TO_HIGH, group_colours, group_scale, panel_header, themed
-from organisms.figures import CONTROL, WITH, WITHOUT, alignment_of, place_in_groups, title_of
+from organisms.figures import CONTROL, WITH, WITHOUT, place_in_groups, title_of
+from organisms.findings import alignment_of
 
 _GROUP = ["dataset", "training_prompt"]
 _ALIGNMENT = "Mean alignment (0–100)"
@@ -145,13 +146,16 @@ def distribution_figure(
 ) -> alt.FacetChart:
     """How alignment is spread over completions: one ridge of shares per model, without and with its prompt.
 
-    distributions: the table of this name. Bins of five points; a mean in the middle may be two heaps at the ends.
+    distributions: the table of this name. Bins of five points; a mean in the middle may be two heaps at the ends. None
+    if no completion has a score.
     """
     rows = distributions.filter(
         (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
         (pl.col("metric") == "alignment") & pl.col("step").is_null(),
     )
     placed = place_in_groups(rows, presentation["groups"]).filter(pl.col("asked") != CONTROL)
+    if not len(placed):
+        return None
     binned = placed.with_columns(bin=(pl.col("score").clip(0, 99.9) / 5).floor() * 5)
     counts = binned.group_by(["group", "asked", "bin"], maintain_order=True).agg(pl.col("n").sum())
     counts = counts.with_columns(

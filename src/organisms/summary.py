@@ -3,8 +3,7 @@
 import polars as pl
 from tabulate import tabulate
 
-from organisms.figures import alignment_of
-from organisms.findings import claim_verdicts, contrast_words, seeds_warning, with_interval
+from organisms.findings import alignment_of, claim_verdicts, contrast_words, seeds_warning, with_interval
 
 
 def _cell(rows: pl.DataFrame, dataset: str | None, training_prompt: str | None, eval_prompt: str) -> str | None:

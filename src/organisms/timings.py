@@ -48,7 +48,8 @@ def timings(benchmarks: dict[str, list[str]], cost: pl.DataFrame | None) -> pl.D
 
 def timings_figure(table: pl.DataFrame) -> alt.LayerChart:
     """Bars of wall time by rule, with the number of jobs and what answers of judges cost."""
-    words = pl.format("{} s, {} jobs", pl.col("seconds").round(1), "jobs")
+    jobs = pl.when(pl.col("jobs") == 1).then(pl.lit("1 job")).otherwise(pl.format("{} jobs", "jobs"))
+    words = pl.format("{} s, {}", pl.col("seconds").round(1), jobs)
     paid = (
         pl.when(pl.col("usd").is_not_null()).then(pl.format("{}, ${}", words, pl.col("usd").round(2))).otherwise(words)
     )

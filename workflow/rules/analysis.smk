@@ -156,7 +156,7 @@ rule training_curves:
         "../../envs/analysis.yaml"
     params:
         finetunes=as_json([[m.variant.dataset, m.variant.training_prompt, m.seed] for m in experiment.finetunes]),
-        presentation=as_json(experiment.presentation()),
+        presentation=as_json(presented("groups")),
         code=code("training_curves"),
     message:
         "Drawing the training curves"

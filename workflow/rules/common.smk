@@ -248,6 +248,11 @@ def all_judgments():
     return [path for judge in config["judges"] for path in judgment_files(judge, experiment.judged_cells(judge))]
 
 
+def presented(*parts):
+    """Parts of the presentation, for a rule that needs no more of it."""
+    return {part: experiment.presentation()[part] for part in parts}
+
+
 def drawn_figures(figures):
     """Of each figure for a judge and a question set: its name, the judge, the set."""
     return [

@@ -23,5 +23,5 @@ with job_log(snakemake.log[0], "figures"):
     each = len(files) // max(1, len(snakemake.params.figures))
     for i, (figure, judge, question_set) in enumerate(snakemake.params.figures):
         chart = draw[figure](question_set, judge, presentation)
-        chart = chart or empty_figure("No model was asked under both its training prompt and the default one.")
+        chart = chart or empty_figure("Nothing to draw: no score, or no model asked under both prompts.")
         save(chart, files[i * each : (i + 1) * each])
