@@ -11,7 +11,7 @@ from conftest import ANALYSIS, BASE, JudgeServer, mean_scores
 from judging_runs import JUDGED, add_judge, change, judgments
 
 from organisms import tables
-from organisms.analysis_tables import AGREEMENT
+from organisms.analysis_tables import AGREEMENT, FLAGS
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     assert cost["usd"].sum() == pytest.approx((given * 1 + taken * 5) / 1e6)
     agreement = tables.read(results / "tables" / "agreement.parquet", AGREEMENT)
     assert agreement.filter(pl.col("question_set").is_null())["n_both"].to_list() == [JUDGED, JUDGED]
-    flags = tables.read(results / "tables" / "flags.parquet", "flags")
+    flags = tables.read(results / "tables" / "flags.parquet", FLAGS)
     assert flags.filter(pl.col("judge") == "haiku")["n"].sum() == rows["flag"].is_not_null().sum()
     assert (results / "figures" / "agreement.png").stat().st_size > 1000
 

@@ -21,7 +21,7 @@ BASE_COLOUR = "#555555"
 # Sequential and diverging scales for heat maps; both survive a print in grey.
 LOW_TO_HIGH = alt.Scale(domain=[0, 100], scheme="cividis")
 # Of a PNG; more than 40 training prompts in one figure reach it.
-MOST_PIXELS = 24e6
+MOST_PIXELS = 16e6
 # Pixels; some 55 characters.
 LABEL_LIMIT = 360
 ENDINGS = ("png", "svg", "pdf", "html")

@@ -153,19 +153,20 @@ def distribution_figure(
         (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
         (pl.col("metric") == "alignment") & pl.col("step").is_null(),
     )
-    placed = place_in_groups(rows, presentation["groups"]).filter(pl.col("asked") != CONTROL)
-    if not len(placed):
+    binned = rows.group_by([*_GROUP, "eval_prompt", (pl.col("score").clip(0, 99.9) / 5).floor().alias("bin") * 5]).agg(
+        pl.col("n").sum()
+    )
+    counts = place_in_groups(binned.sort("bin"), presentation["groups"]).filter(pl.col("asked") != CONTROL)
+    if not len(counts):
         return None
-    binned = placed.with_columns(bin=(pl.col("score").clip(0, 99.9) / 5).floor() * 5)
-    counts = binned.group_by(["group", "asked", "bin"], maintain_order=True).agg(pl.col("n").sum())
     counts = counts.with_columns(
         share=100 * pl.col("n") / pl.col("n").sum().over("group", "asked"), end=pl.col("bin") + 5
     )
     order = _in_order(counts["group"], presentation)
     # Every panel gets a row: Vega-Lite puts panels of a grid with holes in the wrong places.
-    panels = pl.DataFrame(
-        [[group, asked] for group in order for asked in (WITHOUT, WITH)], ["group", "asked"], orient="row"
-    )
+    asked = [prompt for prompt in (WITHOUT, WITH) if prompt in set(counts["asked"])]
+    pairs = [[group, prompt] for group in order for prompt in asked]
+    panels = pl.DataFrame(pairs, ["group", "asked"], orient="row")
     counts = panels.join(counts, on=["group", "asked"], how="left", maintain_order="left").with_columns(
         pl.col("bin", "n", "share").fill_null(0), pl.col("end").fill_null(5)
     )
