@@ -323,8 +323,11 @@ def test_snakemakes_report_opens_with_the_answer(chromium, finished):
     tab.wait_for_selector("#findings")
     heading = tab.locator("#findings h1")
     assert heading.inner_text() == "What this run shows"
-    # In sight, not cut off above.
-    assert 0 <= heading.bounding_box()["y"] < 300
+    # In sight, not cut off above and not under the menu.
+    box = heading.bounding_box()
+    assert 0 <= box["y"] < 300
+    top = "([x, y]) => document.elementFromPoint(x, y).closest('#findings') !== null"
+    assert tab.evaluate(top, [box["x"] + 2, box["y"] + 10])
     assert "ONE SEED" in tab.inner_text("#findings")
     assert not [problem for problem in tab.problems if problem.startswith("asks for")]
     for category in ("Answer", "Completions", "Figures"):

@@ -115,7 +115,7 @@ const table = new DataTable('#completions', {
     textColumn('Seed', 'seed', 8),
     textColumn('Asked under', 'asked', 30),
     textColumn('Question set', 'set', 30),
-    textColumn('Question', 'question', 90),
+    textColumn('Question', 'question', 90, { className: 'question' }),
     textColumn('Answer', 'completion', 140, { className: 'answer' }),
     ...scores.map(scoreColumn),
     { title: 'Words', data: 'words', type: 'string', visible: false, render: asText(() => '') },
