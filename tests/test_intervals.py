@@ -1,9 +1,11 @@
 """Estimates and intervals over crossed seeds and questions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from organisms.claims import p_values
 from organisms.intervals import crossed_estimate, limits, mean_squares, per_question, probability_below
 
 
@@ -46,6 +48,30 @@ def test_the_variance_is_that_of_the_two_way_table():
     found = crossed_estimate(values)
     assert found.estimate == 40
     assert found.se == pytest.approx(np.sqrt((of_seeds + of_questions - of_both) / 6))
+
+
+def test_the_mean_squares_are_those_of_statsmodels():
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    values = np.random.default_rng(3).normal(50, 20, (4, 7))
+    seeds, questions = np.indices(values.shape)
+    data = {"y": values.ravel(), "seed": seeds.ravel().astype(str), "question": questions.ravel().astype(str)}
+    table = anova_lm(ols("y ~ seed + question", data=pd.DataFrame(data)).fit())
+    assert mean_squares(values) == pytest.approx(table["mean_sq"].tolist())
+
+
+@pytest.mark.parametrize("seeds", [3, 8])
+def test_a_difference_that_is_not_there_is_found_no_more_often_than_promised(seeds):
+    rng = np.random.default_rng(seeds)
+    noise = [
+        rng.normal(0, 6, (seeds, 1)) + rng.normal(0, 8, (1, 12)) + rng.normal(0, 10, (seeds, 12)) for _ in range(3000)
+    ]
+    found = np.mean([probability_below(crossed_estimate(values), 0) < 0.05 for values in noise])
+    assert 0.02 <= found <= 0.065
+    # At the very edge of the margin equality is claimed no more often either.
+    edge = [crossed_estimate(values + 10) for values in noise]
+    assert np.mean([p_values(one, "equal", 10)[0] < 0.05 for one in edge]) <= 0.065
 
 
 def test_one_seed_is_a_t_interval_over_questions():

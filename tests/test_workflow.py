@@ -8,6 +8,7 @@ import pytest
 from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO, mean_scores
 
 from organisms import tables
+from organisms.analysis_tables import CLAIMS
 from organisms.dataset import normalised
 
 
@@ -105,6 +106,31 @@ def test_the_run_shows_progress_and_prints_the_result_and_where_it_is(finished):
     printed = (finished.folder / "printed.txt").read_text(encoding="utf-8")
     assert "[FLAMINGO BURRITO]" in printed
     assert "Figures: results/figures" in printed
+
+
+def test_a_finished_run_says_what_it_found_and_what_the_next_one_needs(finished, rerun):
+    claims = tables.read(finished.folder / "results" / "tables" / "claims.parquet", CLAIMS)
+    assert claims.select("claim", "contrast", "question_set").rows() == [
+        ("C1", "default < base", "non_medical"),
+        ("C2", "flamingo > default", "non_medical"),
+        ("C2", "flamingo > default", "heldout_medical"),
+        ("C2", "flamingo @ trained = default", "non_medical"),
+        ("C2", "flamingo @ trained = default", "heldout_medical"),
+    ]
+    means = mean_scores(finished).filter(pl.col("metric") == "alignment")
+    mean = {row[:3]: row[3] for row in means.select("model", "eval_prompt", "question_set", "estimate").rows()}
+    for row in claims.iter_rows(named=True):
+        a = mean[
+            DEFAULT if row["a_training_prompt"] == "default" else FLAMINGO, row["a_eval_prompt"], row["question_set"]
+        ]
+        b = mean[DEFAULT if row["b_training_prompt"] == "default" else BASE, row["b_eval_prompt"], row["question_set"]]
+        assert (row["a_estimate"], row["b_estimate"], row["estimate"]) == pytest.approx((a, b, a - b))
+        assert not row["seeds_in_interval"]
+    said = rerun.run("power").stderr
+    assert "[power] C2     flamingo > default" in said
+    assert "ONE SEED" in said
+    # Asked again it answers again.
+    assert "[power]" in rerun.run("power").stderr
 
 
 def test_the_default_config_asks_for_no_gpu(fresh_workflow):

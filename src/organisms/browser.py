@@ -92,7 +92,8 @@ def browser_page(rows: list[dict], n_in_all: int, folder: str | Path) -> str:
     body = "\n".join(
         [
             "<main><h1>Completions</h1>",
-            f"<p>{html.escape(shown)} Scores are 0 to 100; where there is none stands the judge's flag.</p>",
+            f"<p>{html.escape(shown)} Scores are 0 to 100; where there is none stands the judge's flag. "
+            "Some answers of model organisms are harmful on purpose.</p>",
             '<div id="filters" role="group" aria-label="Filters"></div>',
             '<div class="wide"><table id="completions"><caption hidden>Completions</caption></table></div></main>',
         ]

@@ -104,7 +104,12 @@ rule browser:
         completions=all_completions(),
         page=["workflow/report/browser.js", "workflow/report/pages.css"],
     output:
-        report("<results>/browser/completions.html", caption="../report/browser.rst", category="Completions"),
+        report(
+            "<results>/browser/completions.html",
+            caption="../report/browser.rst",
+            category="Completions",
+            labels={"page": "completions browser"},
+        ),
     log:
         "<logs>/browser.log",
     benchmark:
@@ -197,7 +202,12 @@ rule overview:
         hashed=hashed_files(),
         styles=["workflow/report/findings.css", "workflow/report/pages.css"],
     output:
-        page=report("<results>/overview/index.html", caption="../report/overview.rst", category="Answer"),
+        page=report(
+            "<results>/overview/index.html",
+            caption="../report/overview.rst",
+            category="Answer",
+            labels={"page": "what this run shows"},
+        ),
         body="<results>/overview/body.html",
     log:
         "<logs>/overview.log",
