@@ -19,9 +19,10 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from organisms import tables  # noqa: E402 - the library is not installed
 from organisms.charts import ENDINGS, save  # noqa: E402
-from organisms.claims import claim_grid, claims, diagnoses  # noqa: E402
+from organisms.claims import claim_grid, claims  # noqa: E402
 from organisms.config import read_config  # noqa: E402
 from organisms.contrasts import contrasts  # noqa: E402
+from organisms.diagnoses import diagnoses  # noqa: E402
 from organisms.experiment import Experiment  # noqa: E402
 from organisms.figures import alignment_figure  # noqa: E402
 from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes  # noqa: E402

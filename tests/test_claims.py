@@ -6,9 +6,10 @@ import pytest
 
 from organisms import tables
 from organisms.analysis_tables import CLAIM_GRID, CLAIMS, DIAGNOSES, QUESTION_CUTS, QUESTION_SCORES
-from organisms.claims import claim_grid, claims, corrected, diagnoses, p_values, verdict_of_claim
+from organisms.claims import claim_grid, claims, corrected, p_values, verdict_of_claim
 from organisms.config import read_config
 from organisms.contrasts import Contrast, Side, as_settings, contrasts, from_settings
+from organisms.diagnoses import diagnoses
 from organisms.errors import UserError
 from organisms.experiment import Experiment
 from organisms.findings import claim_verdicts

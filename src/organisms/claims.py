@@ -1,4 +1,4 @@
-"""The claims of a config tested: what a run says of each contrast, and what each variant has learned.
+"""The claims of a config tested: what a run says of each contrast.
 
 A difference is paired by question and by seed. A claim of a direction is tested against no difference; a claim of
 equality by two one-sided tests (TOST, Schuirmann 1987) against the margin, so that "no difference" is something that
@@ -12,17 +12,16 @@ import polars as pl
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from organisms.analysis_tables import CLAIM_GRID, CLAIMS, DIAGNOSES
+from organisms.analysis_tables import CLAIM_GRID, CLAIMS
 from organisms.contrasts import Contrast, Side
 from organisms.intervals import Estimate, crossed_estimate, per_question, probability_below
 from organisms.tables import schema_of
 
 # A verdict needs a corrected p below this.
 ALPHA = 0.05
-# Mean coherence below this is broken.
-COHERENT = 50
 _SIDE = ["judge", "dataset", "training_prompt", "eval_prompt", "question_set"]
 _CUTS = ["misaligned_below", "coherent_from"]
+_MEASURE = ["metric", "measure", "threshold"]
 
 
 class Sides:
@@ -98,9 +97,9 @@ def p_values(found: Estimate, expected: str, margin: float) -> tuple[float, floa
     within = max(probability_below(found, margin), 1 - probability_below(found, -margin))
     if expected == "equal":
         beyond = min(probability_below(found, -margin), 1 - probability_below(found, margin))
-        return within, min(1.0, 2 * beyond)
+        return within, float(np.minimum(1.0, 2 * beyond))
     claimed, contrary = (below, above) if expected == "lower" else (above, below)
-    return claimed, min(1.0, 2 * min(contrary, within))
+    return claimed, float(np.minimum(1.0, 2 * min(contrary, within)))
 
 
 def corrected(p: list[float]) -> list[float]:
@@ -175,6 +174,32 @@ def _at_equal_length(difference: float, lengths: list[pl.DataFrame | None]) -> f
     return difference - slope * longer / 100
 
 
+def _row(judge: str, contrast: Contrast, sides: Sides, lengths: Sides) -> dict | None:
+    """A contrast's row of the claims table, less what follows from the other rows. None if the judge knows no side."""
+    both = (contrast.a, contrast.b)
+    measure = {name: getattr(contrast, name) for name in _MEASURE}
+    of = [sides.of(judge, side, contrast.question_set, *measure.values()) for side in both]
+    if all(side is None for side in of):
+        return None
+    found, mean_a, mean_b = paired_difference(*of)
+    low, high = interval(found)
+    p, p_against = p_values(found, contrast.expected, contrast.margin)
+    at_equal_length = None
+    if contrast.measure == "mean":
+        long = [lengths.of(judge, side, contrast.question_set, contrast.metric) for side in both]
+        at_equal_length = _at_equal_length(found.estimate, long)
+    return (
+        _names(judge, contrast)
+        | measure
+        | {name: getattr(contrast, name) for name in ("text", "expected", "margin")}
+        | {"a_estimate": mean_a, "b_estimate": mean_b, "estimate": found.estimate, "low": low, "high": high}
+        | {"se": found.se, "df": found.df, "p": p, "p_against": p_against}
+        | {"n_seeds": found.n_seeds, "n_questions": found.n_questions, "seeds_in_interval": found.n_seeds > 1}
+        | {"n": sum(0 if side is None else side["n"].sum() for side in of)}
+        | {"estimate_at_equal_length": at_equal_length}
+    )
+
+
 def claims(
     of_questions: pl.DataFrame, grid: pl.DataFrame, length_effect: pl.DataFrame, contrasts: list[Contrast]
 ) -> pl.DataFrame:
@@ -183,50 +208,24 @@ def claims(
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect.
     """
     measures = pl.DataFrame(
-        [[c.metric, c.measure, c.threshold] for c in contrasts],
-        schema=dict.fromkeys(("metric", "measure", "threshold"), pl.String),
+        [[getattr(contrast, name) for name in _MEASURE] for contrast in contrasts],
+        schema=dict.fromkeys(_MEASURE, pl.String),
         orient="row",
     )
-    wanted = of_questions.join(measures.unique(), on=measures.columns, how="semi", nulls_equal=True)
-    sides = Sides(wanted, measures.columns)
-    lengths = Sides(length_effect, ["metric"])
+    wanted = of_questions.join(measures.unique(), on=_MEASURE, how="semi", nulls_equal=True)
+    sides, lengths = Sides(wanted, _MEASURE), Sides(length_effect, ["metric"])
     rows = []
     for judge in of_questions["judge"].unique(maintain_order=True):
-        of_judge = []
-        for contrast in contrasts:
-            both = (contrast.a, contrast.b)
-            measure = (contrast.metric, contrast.measure, contrast.threshold)
-            of = [sides.of(judge, side, contrast.question_set, *measure) for side in both]
-            if all(side is None for side in of):
-                # A recorded judge knows only what came with its scores.
-                continue
-            found, mean_a, mean_b = paired_difference(*of)
-            low, high = interval(found)
-            p, p_against = p_values(found, contrast.expected, contrast.margin)
-            long = [lengths.of(judge, side, contrast.question_set, contrast.metric) for side in both]
-            of_judge.append(
-                _names(judge, contrast)
-                | {name: getattr(contrast, name) for name in ("text", *measures.columns, "expected", "margin")}
-                | {"a_estimate": mean_a, "b_estimate": mean_b, "estimate": found.estimate, "low": low, "high": high}
-                | {"se": found.se, "df": found.df, "p": p, "p_against": p_against}
-                | {"n_seeds": found.n_seeds, "n_questions": found.n_questions}
-                | {
-                    "seeds_in_interval": found.n_seeds > 1,
-                    "n": sum(0 if side is None else side["n"].sum() for side in of),
-                }
-                | {
-                    "estimate_at_equal_length": _at_equal_length(found.estimate, long)
-                    if contrast.measure == "mean"
-                    else None
-                }
-            )
+        of_judge = [row for contrast in contrasts if (row := _row(judge, contrast, sides, lengths)) is not None]
         for name in ("p", "p_against"):
             for row, value in zip(of_judge, corrected([row[name] for row in of_judge]), strict=True):
                 row[f"{name}_corrected"] = value
+        verdicts: dict[str, list[str]] = {}
         for row in of_judge:
             row["verdict"] = verdict(row["p_corrected"], row["p_against_corrected"])
+            verdicts.setdefault(row["claim"], []).append(row["verdict"])
         for row in of_judge:
-            row["claim_verdict"] = verdict_of_claim([r["verdict"] for r in of_judge if r["claim"] == row["claim"]])
+            row["claim_verdict"] = verdict_of_claim(verdicts[row["claim"]])
         rows += of_judge
     table = pl.DataFrame(
         rows, schema={k: v for k, v in schema_of(CLAIMS).items() if k not in ("cuts_agreeing", "n_cuts")}
@@ -250,61 +249,3 @@ def claims(
         )
     )
     return table.join(agreeing, on=key, how="left", nulls_equal=True, maintain_order="left").select(list(CLAIMS))
-
-
-def diagnoses(of_questions: pl.DataFrame, variants: list[dict], margin: float) -> pl.DataFrame:
-    """Rows of the diagnoses table: what each variant has learned, by judge and by the prompt that it is asked under.
-
-    of_questions: the question_scores table. variants: dicts of dataset, training_prompt, own_domain (names of the
-    question sets held out of its dataset) and others (names of the other question sets). Compared is with the base
-    under the default prompt.
-    """
-    means = of_questions.filter(pl.col("measure") == "mean", pl.col("metric").is_in(["alignment", "coherence"]))
-    sides = Sides(means, ["metric"])
-    base = Side(None, None, "default")
-    rows = []
-    for judge in of_questions["judge"].unique(maintain_order=True):
-        for variant in variants:
-            for eval_prompt in dict.fromkeys(("default", variant["training_prompt"])):
-                side = Side(variant["dataset"], variant["training_prompt"], eval_prompt)
-                falls, coherence = {}, []
-                for question_set in [*variant["own_domain"], *variant["others"]]:
-                    pair = [sides.of(judge, one, question_set, "alignment") for one in (base, side)]
-                    if all(one is not None for one in pair):
-                        falls[question_set] = paired_difference(*pair)[0]
-                    coherent = sides.of(judge, side, question_set, "coherence")
-                    if coherent is not None:
-                        coherence.append(paired_difference(coherent, coherent)[1])
-                if falls:
-                    rows.append({"judge": judge} | asdict(side) | _diagnosis(falls, coherence, variant, margin))
-    table = pl.DataFrame(rows, schema=schema_of(DIAGNOSES))
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
-def _diagnosis(falls: dict[str, Estimate], coherence: list[float], variant: dict, margin: float) -> dict:
-    def worst(names: list[str]) -> tuple[str | None, Estimate | None]:
-        known = [name for name in names if name in falls and not np.isnan(falls[name].estimate)]
-        name = max(known, key=lambda name: falls[name].estimate, default=None)
-        return name, falls.get(name)
-
-    (_, own), (other_set, other) = worst(variant["own_domain"]), worst(variant["others"])
-    lowest = float(np.nanmin(coherence)) if coherence and not np.isnan(coherence).all() else None
-    if lowest is not None and lowest < COHERENT:
-        word = "broken"
-    elif other is not None and other.estimate >= margin:
-        word = "broad"
-    elif own is None or other is None:
-        word = "unknown"
-    else:
-        word = "narrow" if own.estimate >= margin else "nothing"
-
-    def sure(found: Estimate | None) -> bool:
-        low, high = interval(found) if found is not None else (np.nan, np.nan)
-        return bool(low >= margin or high < margin)
-
-    needed = {"broad": [other], "narrow": [own, other], "nothing": [own, other]}.get(word, [])
-    row = {"diagnosis": word, "margin": margin, "certain": all(map(sure, needed)) if needed else word == "broken"}
-    for name, found in (("own_domain", own), ("other_domains", other)):
-        low, high = interval(found) if found is not None else (None, None)
-        row |= {name: found and found.estimate, f"{name}_low": low, f"{name}_high": high}
-    return row | {"other_question_set": other_set, "coherence": lowest}

@@ -4,8 +4,9 @@ import json
 
 from organisms import tables
 from organisms.analysis_tables import ANALYSIS_TABLES, LENGTH_EFFECT, QUESTION_CUTS, QUESTION_SCORES
-from organisms.claims import claim_grid, claims, diagnoses
+from organisms.claims import claim_grid, claims
 from organisms.contrasts import from_settings
+from organisms.diagnoses import diagnoses
 from organisms.job_log import job_log
 
 with job_log(snakemake.log[0], "claims"):
