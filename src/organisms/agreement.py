@@ -9,7 +9,7 @@ import polars as pl
 from sklearn.metrics import cohen_kappa_score
 
 from organisms.analysis_tables import AGREEMENT
-from organisms.charts import themed
+from organisms.charts import LABEL_LIMIT, group_scale, themed
 from organisms.scores import CELL, QUESTION, per_completion
 from organisms.tables import schema_of
 
@@ -113,8 +113,8 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, presentation:
             color=alt.Color(
                 "group:N",
                 sort=order,
-                scale=alt.Scale(scheme="tableau10" if len(order) <= 10 else "tableau20"),
-                legend=alt.Legend(title="Trained with", labelLimit=320, symbolLimit=0),
+                scale=group_scale(order, presentation),
+                legend=alt.Legend(title="Trained with", labelLimit=LABEL_LIMIT, symbolLimit=0),
             ),
             tooltip=[
                 alt.Tooltip("group:N", title="Trained with"),
