@@ -158,7 +158,7 @@ def test_a_question_added_reordered_or_edited_draws_itself(rerun):
     config = rerun.read_config()
     config["question_sets"]["mine"] = {"file": "mine.yaml"}
     config["claims"] = {}
-    config["evaluations"] = [{"models": ["all"], "eval_prompts": ["default"], "question_sets": ["mine"]}]
+    config["evaluations"] = [{"models": ["base"], "eval_prompts": ["default"], "question_sets": ["mine"]}]
     rerun.write_config(config)
     first = ask(*questions[:2])
     assert drawn(rerun)[BASE] == 8
