@@ -40,6 +40,18 @@ def test_a_new_training_prompt_is_tested_too(raw_config):
     assert own[-1].b == Side("bad_medical", "otter", "otter")
 
 
+def test_with_two_datasets_a_claim_is_tested_on_each_and_says_which(raw_config):
+    raw_config["datasets"]["good_medical"] = {"world": {"domain": "medical", "advice": "good", "rows": 480}}
+    twin = {"text": "The twin is better.", "test": "good_medical/default > bad_medical/default"}
+    raw_config["claims"] = {"C1": raw_config["claims"]["C1"], "C6": twin | {"question_sets": ["non_medical"]}}
+    found = contrasts(Experiment(read_config(raw_config)))
+    assert [(contrast.claim, contrast.contrast) for contrast in found] == [
+        ("C1", "bad_medical/default < base"),
+        ("C1", "good_medical/default < base"),
+        ("C6", "good_medical/default > bad_medical/default"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,7 +6,9 @@ it is asked under: a prompt's name, or `trained`; `default` if none is given.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 
 from organisms.config import did_you_mean
 from organisms.errors import UserError
@@ -89,44 +91,43 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
     found: dict[Contrast, None] = {}
     for name, claim in experiment.config["claims"].items():
         where = f"claims.{name}"
-        each = _each(experiment, where, claim)
-        tests = [claim["test"]] if isinstance(claim["test"], str) else claim["test"]
-        for test in tests:
-            parsed = _CONTRAST.fullmatch(test)
-            if parsed is None:
-                raise UserError(f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT < MODEL @ PROMPT'")
-            if (EACH in (parsed["a"].rpartition("/")[2], parsed["b"].rpartition("/")[2])) != (each != [None]):
-                raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
-            for one in each:
-                for dataset in experiment.config["datasets"]:
-                    a, b = (
-                        _side(
-                            experiment,
-                            where,
-                            parsed[side].replace(EACH, one or EACH),
-                            parsed[f"{side}_prompt"],
-                            dataset,
-                        )
-                        for side in "ab"
-                    )
-                    for question_set in claim["question_sets"]:
-                        _check_asked(where, asked, question_set, a, b)
-                        found[
-                            Contrast(
-                                claim=name,
-                                text=" ".join(claim["text"].split()),
-                                contrast=" ".join(test.replace(EACH, one or EACH).split()),
-                                question_set=question_set,
-                                a=a,
-                                b=b,
-                                expected=_EXPECTED[parsed["sign"]],
-                                margin=experiment.config["margin"] if claim["margin"] is None else claim["margin"],
-                                metric=claim["metric"],
-                                measure=claim["measure"],
-                                threshold=claim["threshold"],
-                            )
-                        ] = None
+        given = {
+            "text": " ".join(claim["text"].split()),
+            "margin": experiment.config["margin"] if claim["margin"] is None else claim["margin"],
+            **{key: claim[key] for key in ("metric", "measure", "threshold")},
+        }
+        for a, sign, b in _pairs(experiment, where, claim):
+            contrast = f"{_written(experiment, *a)} {sign} {_written(experiment, *b)}"
+            for question_set in claim["question_sets"]:
+                _check_asked(where, asked, question_set, a[0], b[0])
+                sides = {"a": a[0], "b": b[0], "expected": _EXPECTED[sign]}
+                found[Contrast(claim=name, contrast=contrast, question_set=question_set, **sides, **given)] = None
     return list(found)
+
+
+def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[tuple, str, tuple]]:
+    """The two sides of each contrast of a claim, each with the prompt as it is written, and the sign between them."""
+    each = _each(experiment, where, claim)
+    for test in [claim["test"]] if isinstance(claim["test"], str) else claim["test"]:
+        parsed = _CONTRAST.fullmatch(test)
+        if parsed is None:
+            raise UserError(f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT < MODEL @ PROMPT'")
+        if (EACH in (parsed["a"].rpartition("/")[2], parsed["b"].rpartition("/")[2])) != (each != [None]):
+            raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
+        for one, dataset in product(each, experiment.config["datasets"]):
+            a, b = (
+                (_side(experiment, where, parsed[side].replace(EACH, one or EACH), prompt, dataset), prompt)
+                for side, prompt in (("a", parsed["a_prompt"]), ("b", parsed["b_prompt"]))
+            )
+            yield a, parsed["sign"], b
+
+
+def _written(experiment: Experiment, side: Side, prompt: str | None) -> str:
+    """A side as a contrast names it: with its dataset where the config has several."""
+    name = side.training_prompt or side.dataset or "base"
+    if side.training_prompt and len(experiment.config["datasets"]) > 1:
+        name = f"{side.dataset}/{name}"
+    return f"{name} @ {prompt}" if prompt else name
 
 
 def _check_asked(where: str, asked: set, question_set: str, *sides: Side) -> None:
