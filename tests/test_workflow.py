@@ -1,6 +1,7 @@
 """One whole run of a small miniature through Snakemake, and other configs."""
 
 import json
+import re
 import shutil
 
 import polars as pl
@@ -127,7 +128,7 @@ def test_a_finished_run_says_what_it_found_and_what_the_next_one_needs(finished,
         assert (row["a_estimate"], row["b_estimate"], row["estimate"]) == pytest.approx((a, b, a - b))
         assert not row["seeds_in_interval"]
     said = rerun.run("power").stderr
-    assert "[power] C2     flamingo > default" in said
+    assert re.search(r"\[power\] C2 +flamingo > default +non_medical +1 × 12 × 4 ", said)
     assert "ONE SEED" in said
     # Asked again it answers again.
     assert "[power]" in rerun.run("power").stderr
