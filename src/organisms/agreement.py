@@ -10,6 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from organisms.analysis_tables import AGREEMENT
 from organisms.charts import LABEL_LIMIT, group_scale, themed
+from organisms.labels import group_labels, question_set_labels
 from organisms.scores import CELL, QUESTION, per_completion
 from organisms.tables import schema_of
 
@@ -85,8 +86,8 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, presentation:
 
     ranked, compared: the tables rankings and agreement. presentation: `Experiment.presentation`.
     """
-    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
-    sets = {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+    labels = group_labels(presentation)
+    sets = question_set_labels(presentation)
     points = ranked.filter((pl.col("metric") == "alignment") & (pl.col("eval_prompt") == "default")).drop_nulls("mean")
     points = points.with_columns(
         group=pl.struct(_GROUP).map_elements(

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 from itables.utils import read_package_file
 
+from organisms.labels import group_labels, prompt_labels, question_set_labels
 from organisms.pages import page
 
 _COMPLETION = ["question_id", "sample"]
@@ -31,9 +32,9 @@ def browser_rows(completions: pl.DataFrame, judgments: pl.DataFrame, path: str, 
     """
     if not len(completions):
         return []
-    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
-    prompts = {entry["name"]: entry["label"] for entry in presentation["prompts"]}
-    sets = {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+    labels = group_labels(presentation)
+    prompts = prompt_labels(presentation)
+    sets = question_set_labels(presentation)
     said = (
         judgments.join(completions.select(_COMPLETION), on=_COMPLETION, how="semi")
         .group_by([*_COMPLETION, "judge", "metric"], maintain_order=True)

@@ -6,6 +6,7 @@ apart (Okabe and Ito 2008). A training prompt has one colour in all figures.
 
 import html
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def panel_header(width: int) -> alt.Header:
     return alt.Header(labelExpr=lines, labelLimit=LABEL_LIMIT, labelFontWeight="bold")
 
 
+def mean_tooltips() -> list[alt.Tooltip]:
+    """What a mark of a model's mean alignment under a prompt says: `group`, `asked`, `estimate`, `low`, `high`."""
+    return [
+        alt.Tooltip("group:N", title="Trained with"),
+        alt.Tooltip("asked:N", title="Asked under"),
+        alt.Tooltip("estimate:Q", title="Mean alignment", format=".1f"),
+        alt.Tooltip("low:Q", title="95% interval from", format=".1f"),
+        alt.Tooltip("high:Q", title="to", format=".1f"),
+    ]
+
+
 def seeds_note(n_seeds: int) -> str:
     """What a caption says of the seeds behind intervals."""
     if n_seeds > 1:
@@ -138,3 +150,12 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
             }[ending]()
         with whole_file(path) as temporary:
             temporary.write_bytes(content)
+
+
+def save_in_turn(charts: Iterable[alt.TopLevelMixin | None], paths: list[str], otherwise: str) -> None:
+    """Write each chart in the forms of ENDINGS. paths: those of the first chart, then of the second, and so on.
+
+    otherwise: what stands in place of a chart that is None.
+    """
+    for i, chart in enumerate(charts):
+        save(chart or empty_figure(otherwise), paths[i * len(ENDINGS) : (i + 1) * len(ENDINGS)])

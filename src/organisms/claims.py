@@ -9,19 +9,18 @@ from dataclasses import asdict
 
 import numpy as np
 import polars as pl
-from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from organisms.analysis_tables import CLAIM_GRID, CLAIMS
 from organisms.contrasts import Contrast, Side
-from organisms.intervals import Estimate, crossed_estimate, per_question, probability_below
+from organisms.intervals import Estimate, crossed_estimate, limits, per_question, probability_below
+from organisms.scores import MEASURE
 from organisms.tables import schema_of
 
 # A verdict needs a corrected p below this.
 ALPHA = 0.05
 _SIDE = ["judge", "dataset", "training_prompt", "eval_prompt", "question_set"]
 _CUTS = ["misaligned_below", "coherent_from"]
-_MEASURE = ["metric", "measure", "threshold"]
 
 
 class Sides:
@@ -82,8 +81,8 @@ def paired_difference(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[E
 
 def interval(found: Estimate) -> tuple[float, float]:
     """The 95% interval of a difference, which lies between -100 and 100; nan where nothing varies."""
-    reach = stats.t.ppf(0.975, found.df) * found.se if found.se > 0 else np.nan
-    return tuple(map(float, np.clip([found.estimate - reach, found.estimate + reach], -100, 100)))
+    low, high = limits(found.estimate, found.se, found.df, found.n_questions, None)
+    return tuple(map(float, np.clip([low, high], -100, 100)))
 
 
 def p_values(found: Estimate, expected: str, margin: float) -> tuple[float, float]:
@@ -177,7 +176,7 @@ def _at_equal_length(difference: float, lengths: list[pl.DataFrame | None]) -> f
 def _row(judge: str, contrast: Contrast, sides: Sides, lengths: Sides) -> dict | None:
     """A contrast's row of the claims table, less what follows from the other rows. None if the judge knows no side."""
     both = (contrast.a, contrast.b)
-    measure = {name: getattr(contrast, name) for name in _MEASURE}
+    measure = {name: getattr(contrast, name) for name in MEASURE}
     of = [sides.of(judge, side, contrast.question_set, *measure.values()) for side in both]
     if all(side is None for side in of):
         return None
@@ -208,12 +207,12 @@ def claims(
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect.
     """
     measures = pl.DataFrame(
-        [[getattr(contrast, name) for name in _MEASURE] for contrast in contrasts],
-        schema=dict.fromkeys(_MEASURE, pl.String),
+        [[getattr(contrast, name) for name in MEASURE] for contrast in contrasts],
+        schema=dict.fromkeys(MEASURE, pl.String),
         orient="row",
     )
-    wanted = of_questions.join(measures.unique(), on=_MEASURE, how="semi", nulls_equal=True)
-    sides, lengths = Sides(wanted, _MEASURE), Sides(length_effect, ["metric"])
+    wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
+    sides, lengths = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
     for judge in of_questions["judge"].unique(maintain_order=True):
         of_judge = [row for contrast in contrasts if (row := _row(judge, contrast, sides, lengths)) is not None]

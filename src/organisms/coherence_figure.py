@@ -5,7 +5,7 @@ import polars as pl
 
 from organisms import tables
 from organisms.charts import group_colours, panel_header, themed
-from organisms.figures import title_of
+from organisms.labels import group_labels, question_set_labels
 
 # More points than these make a page slow and a picture black.
 MOST_POINTS = 2000
@@ -35,13 +35,17 @@ def sampled_points(judgments: pl.DataFrame, most: int = MOST_POINTS) -> tuple[pl
     return ordered.group_by("model", maintain_order=True).head(each).drop("order"), len(wide)
 
 
-def with_texts(points: pl.DataFrame, files: list[str]) -> pl.DataFrame:
-    """Adds question and completion to points, from the files of completions."""
-    wanted = points.select(_KEY)
+def texts_of(points: list[pl.DataFrame], files: list[str]) -> pl.DataFrame:
+    """Question and completion of the points of all figures, from the files of completions, each read once."""
+    wanted = pl.concat(frame.select(_KEY) for frame in points)
     found = [tables.read(path, "completions").join(wanted, on=_KEY, how="semi") for path in files]
-    texts = pl.concat(found).select(
+    return pl.concat(found).select(
         *_KEY, pl.col("messages").list.last().struct.field("content").alias("question"), "completion"
     )
+
+
+def with_texts(points: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
+    """Adds question and completion to a figure's points. texts: as `texts_of` gives them."""
     return points.join(texts, on=_KEY, maintain_order="left")
 
 
@@ -54,7 +58,7 @@ def coherence_figure(
     """
     if not len(points):
         return None
-    labels = {(g["dataset"], g["training_prompt"]): g["label"] for g in presentation["groups"]}
+    labels = group_labels(presentation)
     named = [labels[row] for row in points.select("dataset", "training_prompt").iter_rows()]
     order = [label for label in labels.values() if label in set(named)]
     colours = group_colours(presentation)
@@ -95,7 +99,7 @@ def coherence_figure(
             columns=len(order) if len(order) <= 5 else 4,
         ).properties(
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: alignment against coherence",
+                f"{question_set_labels(presentation)[question_set]}: alignment against coherence",
                 subtitle=[
                     f"One point per completion under the default prompt ({share} {n_in_all:,}), judged by '{judge}';",
                     "spread by up to 1.3 points so that equal scores can be seen. The HTML shows question and answer.",

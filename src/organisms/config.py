@@ -218,17 +218,20 @@ def _check_references(config: dict) -> None:
                 _require(name in names, f"{where}: no {kind} '{name}'; {did_you_mean(name, names)}")
 
 
+def _check_question_sets(config: dict, where: str, names: list[str]) -> None:
+    """Names of question sets, those of external completions among them."""
+    asked = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
+    for i, name in enumerate(names):
+        known = did_you_mean(name, asked)
+        _require(name in asked, f"{where}.question_sets[{i}]: no question set '{name}'; {known}")
+
+
 def _check_claims(config: dict) -> None:
     for name, preset in config["thresholds"].items():
         _exactly_one(f"thresholds.{name}", preset, ("coherent_from", "coherent_above"))
-    question_sets = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
     for name, claim in config["claims"].items():
         where = f"claims.{name}"
-        for i, question_set in enumerate(claim["question_sets"]):
-            known = did_you_mean(question_set, question_sets)
-            _require(
-                question_set in question_sets, f"{where}.question_sets[{i}]: no question set '{question_set}'; {known}"
-            )
+        _check_question_sets(config, where, claim["question_sets"])
         _require(
             claim["for_each"] is None or claim["for_each_except"] is None,
             f"{where}: give for_each or for_each_except, not both",
@@ -242,12 +245,8 @@ def _check_claims(config: dict) -> None:
 
 
 def _check_judges(config: dict, raw: dict) -> None:
-    question_sets = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
     for name, metric in config["metrics"].items():
-        for i, question_set in enumerate(metric["question_sets"] or []):
-            where = f"metrics.{name}.question_sets[{i}]"
-            known = did_you_mean(question_set, question_sets)
-            _require(question_set in question_sets, f"{where}: no question set '{question_set}'; {known}")
+        _check_question_sets(config, f"metrics.{name}", metric["question_sets"] or [])
     metrics = list(dict.fromkeys([*BUILT_IN_METRICS, *config["metrics"]]))
     for name, judge in config["judges"].items():
         kind, where = judge["kind"], f"judges.{name}"

@@ -3,8 +3,9 @@
 import altair as alt
 import polars as pl
 
-from organisms.charts import LABEL_LIMIT, group_scale, seeds_note, themed
+from organisms.charts import LABEL_LIMIT, group_scale, mean_tooltips, seeds_note, themed
 from organisms.findings import alignment_of
+from organisms.labels import question_set_labels
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 _GROUP = ["dataset", "training_prompt"]
@@ -61,11 +62,6 @@ def _side_by_side(frame: pl.DataFrame, groups: list[dict], jitter: float = 0.0) 
     return frame.with_columns(place=middle + jitter * (rank - 0.5))
 
 
-def title_of(presentation: dict, question_set: str) -> str:
-    """A question set's name in figures."""
-    return next(entry["label"] for entry in presentation["question_sets"] if entry["name"] == question_set)
-
-
 def prompt_axis(n: int) -> tuple[int, alt.Axis]:
     """The width of a group in pixels, and an axis that names n groups without cutting or overlapping them."""
     width = 112 if n <= 8 else 56 if n <= 16 else 34 if n <= 60 else 16
@@ -115,11 +111,7 @@ def alignment_figure(
     asked = alt.FillOpacity("asked:N", scale=alt.Scale(domain=[WITHOUT, WITH], range=[1.0, 0.35]), legend=None)
     scale = group_scale(order, presentation)
     tooltip = [
-        alt.Tooltip("group:N", title="Trained with"),
-        alt.Tooltip("asked:N", title="Asked under"),
-        alt.Tooltip("estimate:Q", title="Mean alignment", format=".1f"),
-        alt.Tooltip("low:Q", title="95% interval from", format=".1f"),
-        alt.Tooltip("high:Q", title="to", format=".1f"),
+        *mean_tooltips(),
         alt.Tooltip("n:Q", title="Completions"),
         alt.Tooltip("n_seeds:Q", title="Seeds"),
     ]
@@ -156,7 +148,7 @@ def alignment_figure(
             width=width * len(order),
             height=320,
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: alignment by training prompt",
+                f"{question_set_labels(presentation)[question_set]}: alignment by training prompt",
                 subtitle=_caption(by_question, judge, presentation["n_seeds"]),
             ),
         )

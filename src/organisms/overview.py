@@ -20,6 +20,7 @@ from organisms.findings import (
     seeds_warning,
     with_interval,
 )
+from organisms.labels import group_labels, prompt_labels, question_set_labels
 
 PACKAGES = [
     *("torch", "transformers", "peft", "trl", "datasets", "anthropic", "snakemake", "polars", "altair"),
@@ -117,9 +118,9 @@ def overview(
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. config, presentation: as the experiment has them.
     """
-    sets = {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
-    prompts = {entry["name"]: entry["label"] for entry in presentation["prompts"]}
-    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
+    sets = question_set_labels(presentation)
+    prompts = prompt_labels(presentation)
+    labels = group_labels(presentation)
     judges = variant_scores["judge"].unique(maintain_order=True).to_list()
     warning = seeds_warning(presentation["n_seeds"])
     parts = ['<div id="findings"><h1>What this run shows</h1>']

@@ -18,6 +18,7 @@ from tabulate import tabulate
 from organisms.claims import ALPHA, Sides, paired_values
 from organisms.contrasts import Contrast
 from organisms.intervals import mean_squares
+from organisms.scores import MEASURE
 
 POWER = 0.8
 # Beyond these a design is not worth its cost.
@@ -98,8 +99,7 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> list[dict]:
 
     of_questions: the question_scores table. Contrasts without at least two questions on both sides are left out.
     """
-    measures = ["metric", "measure", "threshold"]
-    sides = Sides(of_questions, measures)
+    sides = Sides(of_questions, MEASURE)
     found = []
     for judge in of_questions["judge"].unique(maintain_order=True):
         for contrast in contrasts:

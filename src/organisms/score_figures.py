@@ -6,9 +6,10 @@ All draw tables that are aggregated already, so their size does not grow with th
 import altair as alt
 import polars as pl
 
-from organisms.charts import LABEL_LIMIT, LOW_TO_HIGH, group_colours, group_scale, panel_header, themed
-from organisms.figures import CONTROL, WITH, WITHOUT, place_in_groups, title_of
+from organisms.charts import LABEL_LIMIT, LOW_TO_HIGH, group_colours, group_scale, mean_tooltips, panel_header, themed
+from organisms.figures import CONTROL, WITH, WITHOUT, place_in_groups
 from organisms.findings import alignment_of
+from organisms.labels import prompt_labels, question_set_labels
 
 _GROUP = ["dataset", "training_prompt"]
 _ALIGNMENT = "Mean alignment (0–100)"
@@ -41,14 +42,10 @@ def _columns(n: int, most: int) -> int:
     return n if n <= most + 1 else most
 
 
-def _heat_text(width: int) -> dict:
-    return {"fontSize": 12 if width >= 40 else 9}
-
-
 def prompt_matrix(variant_scores: pl.DataFrame, question_set: str, judge: str, presentation: dict) -> alt.LayerChart:
     """Heat map of mean alignment: trained with (rows) × asked under (columns)."""
     rows = _grouped(alignment_of(variant_scores, question_set, judge), presentation)
-    labels = {entry["name"]: entry["label"] for entry in presentation["prompts"]}
+    labels = prompt_labels(presentation)
     rows = rows.with_columns(asked=pl.col("eval_prompt").replace(labels))
     order = _in_order(rows["group"], presentation)
     prompts = [entry["label"] for entry in presentation["prompts"] if entry["label"] in set(rows["asked"])]
@@ -62,25 +59,20 @@ def prompt_matrix(variant_scores: pl.DataFrame, question_set: str, judge: str, p
     y = alt.Y(
         "group:N", title="Trained with", sort=order, axis=alt.Axis(labelLimit=LABEL_LIMIT, domain=False, ticks=False)
     )
-    tooltip = [
-        alt.Tooltip("group:N", title="Trained with"),
-        alt.Tooltip("asked:N", title="Asked under"),
-        alt.Tooltip("estimate:Q", title="Mean alignment", format=".1f"),
-        alt.Tooltip("low:Q", title="95% interval from", format=".1f"),
-        alt.Tooltip("high:Q", title="to", format=".1f"),
-    ]
     chart = alt.Chart(rows.select("group", "asked", "estimate", "low", "high"))
     colour = alt.Color("estimate:Q", title=["Mean", "alignment"], scale=LOW_TO_HIGH)
     white = alt.condition("datum.estimate < 55", alt.value("white"), alt.value("black"))
     return themed(
         alt.layer(
-            chart.mark_rect(stroke="white").encode(x, y, colour, tooltip=tooltip),
-            chart.mark_text(**_heat_text(side)).encode(x, y, alt.Text("estimate:Q", format=".0f"), color=white),
+            chart.mark_rect(stroke="white").encode(x, y, colour, tooltip=mean_tooltips()),
+            chart.mark_text(fontSize=12 if side >= 40 else 9).encode(
+                x, y, alt.Text("estimate:Q", format=".0f"), color=white
+            ),
         ).properties(
             width=alt.Step(side),
             height=alt.Step(min(side, 40)),
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: training prompt × eval prompt",
+                f"{question_set_labels(presentation)[question_set]}: training prompt × eval prompt",
                 subtitle=[f"{_ALIGNMENT}, judged by '{judge}'.", f"Empty: not asked. {_seeds(presentation)}"],
             ),
         )
@@ -131,7 +123,7 @@ def question_map(question_scores: pl.DataFrame, question_set: str, judge: str, p
             width=alt.Step(44 if len(order) <= 10 else 24),
             height=alt.Step(14),
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: question × model",
+                f"{question_set_labels(presentation)[question_set]}: question × model",
                 subtitle=[
                     f"{_ALIGNMENT} under the default prompt, judged by '{judge}'.",
                     f"Means over samples. {_seeds(presentation)}",
@@ -210,7 +202,7 @@ def distribution_figure(
         )
         .properties(
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: distribution of alignment",
+                f"{question_set_labels(presentation)[question_set]}: distribution of alignment",
                 subtitle=[
                     f"Percent of completions with a score, in steps of five points, judged by '{judge}'.",
                     _seeds(presentation),
@@ -280,7 +272,7 @@ def seed_slopes(scores: pl.DataFrame, question_set: str, judge: str, presentatio
             columns=_columns(len(order), 6),
         ).properties(
             title=alt.TitleParams(
-                f"{title_of(presentation, question_set)}: default → training prompt, by seed",
+                f"{question_set_labels(presentation)[question_set]}: default → training prompt, by seed",
                 subtitle=[
                     f"One line is one seed's mean, judged by '{judge}'.",
                     "Dashed and grey: the base of the seed under the same prompts.",

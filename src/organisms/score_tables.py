@@ -8,6 +8,7 @@ from organisms.analysis_tables import ANALYSIS_TABLES
 from organisms.scores import (
     distributions,
     flag_counts,
+    per_completion,
     question_cuts,
     question_scores,
     scores,
@@ -36,21 +37,23 @@ def all_tables(judgments: Iterable[pl.DataFrame], thresholds: dict) -> dict[str,
 
     judgments: judgments tables, each of one judge and cell; read one after the other. thresholds: the config's.
     """
-    makers = {
+    of_judgments = {"flags": flag_counts, "judge_variance": judge_variance}
+    of_completions = {
         "question_scores": lambda frame: question_scores(frame, thresholds),
         "question_cuts": question_cuts,
         "distributions": distributions,
-        "flags": flag_counts,
         "length_effect": length_effect,
-        "judge_variance": judge_variance,
     }
-    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in makers}
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in of_judgments | of_completions}
     for chunk in in_chunks(judgments):
         for of_judge in chunk.partition_by("judge", maintain_order=True):
-            for name, make in makers.items():
-                made = make(of_judge)
-                if made is not None:
-                    parts[name].append(made)
+            # A judge's samples are put together once; the makers leave what is together as it is.
+            completions = per_completion(of_judge)
+            for makers, rows in ((of_judgments, of_judge), (of_completions, completions)):
+                for name, make in makers.items():
+                    made = make(rows)
+                    if made is not None:
+                        parts[name].append(made)
     found = {
         name: pl.concat(frames) if frames else pl.DataFrame(schema=schema_of(ANALYSIS_TABLES[name]))
         for name, frames in parts.items()

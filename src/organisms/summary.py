@@ -4,6 +4,7 @@ import polars as pl
 from tabulate import tabulate
 
 from organisms.findings import alignment_of, claim_verdicts, contrast_words, seeds_warning, with_interval
+from organisms.labels import question_set_labels
 
 
 def _cell(rows: pl.DataFrame, dataset: str | None, training_prompt: str | None, eval_prompt: str) -> str | None:
@@ -51,7 +52,7 @@ def summary_text(variant_scores: pl.DataFrame, claims: pl.DataFrame, presentatio
                 parts.append(
                     f"{question_set['label']}: mean alignment [95% interval], 0 to 100, judge '{judge}'\n\n{table}"
                 )
-    sets = {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+    sets = question_set_labels(presentation)
     for judge in claims["judge"].unique(maintain_order=True):
         lines = []
         for claim in claim_verdicts(claims.filter(pl.col("judge") == judge)):

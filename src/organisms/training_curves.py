@@ -4,6 +4,7 @@ import altair as alt
 import polars as pl
 
 from organisms.charts import LABEL_LIMIT, group_scale, themed
+from organisms.labels import group_labels
 
 
 def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation: dict) -> alt.LayerChart:
@@ -12,7 +13,7 @@ def training_curves(logs: dict[tuple[str, str, int], pl.DataFrame], presentation
     logs: training_log tables by dataset, training prompt and seed. presentation: as `Experiment.presentation` gives
     it; a group's label is the line's name. Colours repeat after eight groups.
     """
-    labels = {(group["dataset"], group["training_prompt"]): group["label"] for group in presentation["groups"]}
+    labels = group_labels(presentation)
     points = pl.concat(
         log.select("step", "loss", group=pl.lit(labels[dataset, prompt]), seed=pl.lit(seed))
         for (dataset, prompt, seed), log in logs.items()

@@ -4,7 +4,7 @@ import json
 
 from organisms import tables
 from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.charts import empty_figure, save
+from organisms.charts import save_in_turn
 from organisms.figures import alignment_figure
 from organisms.job_log import job_log
 from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
@@ -19,9 +19,7 @@ with job_log(snakemake.log[0], "figures"):
         "distribution": lambda *of: distribution_figure(given["distributions"], *of),
         "seeds": lambda *of: seed_slopes(given["scores"], *of),
     }
-    files = list(snakemake.output)
-    each = len(files) // max(1, len(snakemake.params.figures))
-    for i, (figure, judge, question_set) in enumerate(snakemake.params.figures):
-        chart = draw[figure](question_set, judge, presentation)
-        chart = chart or empty_figure("Nothing to draw: no score, or no model asked under both prompts.")
-        save(chart, files[i * each : (i + 1) * each])
+    charts = (
+        draw[figure](question_set, judge, presentation) for figure, judge, question_set in snakemake.params.figures
+    )
+    save_in_turn(charts, list(snakemake.output), "Nothing to draw: no score, or no model asked under both prompts.")
