@@ -18,6 +18,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"  # checks the config, names the experiment
+include: "workflow/rules/targets.smk"  # what there is to make
 include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature; download_model: any other
 include: "workflow/rules/data.smk"  # where rows come from; dataset, mixture, variant, questions
 include: "workflow/rules/finetune.smk"
@@ -26,6 +27,7 @@ include: "workflow/rules/judgments.smk"
 include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
 include: "workflow/rules/analysis.smk"  # scores, claims, figures, browser, summary, overview
 include: "workflow/rules/export.smk"
+include: "workflow/rules/provenance.smk"  # manifest; archive, why
 
 
 # With a cluster profile these run where Snakemake does: they take a second each, or need the internet.
@@ -53,6 +55,8 @@ localrules:
     timings,
     overview,
     power,
+    manifest,
+    archive,
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be
@@ -64,6 +68,7 @@ rule all:
         all_completions(),
         all_judgments(),
         all_tables_and_figures(),
+        "<results>/manifest.json",
     message:
         "Everything that the config asks for is there"
 

@@ -66,7 +66,8 @@ def main() -> None:
         folder = Path(name)
         for part in ("workflow", "src", "resources", "profiles", "envs"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "Snakefile", folder)
+        for file in ("Snakefile", "requirements.lock", "requirements-inspect.txt"):
+            shutil.copy(ROOT / file, folder)
         for prompts in sizes:
             rows.append((prompts, *plan(folder, prompts)))
     cells = np.array([row[2] for row in rows], dtype=float)

@@ -18,7 +18,17 @@ import yaml
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 ROOT = Path(__file__).parents[1]
-WORKFLOW_FILES = ("Snakefile", "workflow", "src", "config", "resources", "profiles", "envs")
+WORKFLOW_FILES = (
+    "Snakefile",
+    "requirements.lock",
+    "requirements-inspect.txt",
+    "workflow",
+    "src",
+    "config",
+    "resources",
+    "profiles",
+    "envs",
+)
 PUBLISHED_DATA = Path(os.environ.get("PUBLISHED_DATA", ROOT.parent / "shared" / "data"))
 
 

@@ -1,9 +1,13 @@
 """What counts as a change of code."""
 
+from importlib.metadata import version
+
 import pytest
+from conftest import ROOT
 
 from organisms import code_digest as module
-from organisms.code_digest import code_digest, reached_modules
+from organisms.code_digest import code_digest, deciding_packages, reached_modules
+from organisms.packages import installed_otherwise, pinned
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def package(tmp_path, monkeypatch):
 
 def digest(script):
     module._parsed.cache_clear()
-    return code_digest(script)
+    return code_digest(script, {"torch": "1.0", "accelerate": "2.0", "polars": "3.0", "pyyaml": "4.0"})
 
 
 def test_a_script_reaches_modules_through_others_and_only_these(package):
@@ -61,3 +65,29 @@ def test_an_import_inside_a_function_counts(package):
     script.write_text("def main():\n    from organisms.other import h\n    return h(1)\n")
     module._parsed.cache_clear()
     assert folder / "other.py" in reached_modules(script)
+
+
+def test_packages_that_decide_results_count_by_their_pins_and_others_do_not(package):
+    script, folder = package
+    (folder / "tables.py").write_text("import polars\n")
+    (folder / "job_log.py").write_text("import torch\n")
+    script.write_text("import yaml\nfrom organisms import job_log, tables\n")
+    assert len(digest(script).split()) == 1
+    script.write_text("import yaml\nfrom organisms import job_log, tables\nfrom torch.nn import Linear\nimport trl\n")
+    assert digest(script).split()[1:] == ["accelerate==2.0", "torch==1.0"]
+
+
+def test_every_package_that_decides_results_is_pinned():
+    pins = pinned(ROOT / "requirements.lock", ROOT / "requirements-inspect.txt")
+    for script in (ROOT / "workflow" / "scripts").glob("*.py"):
+        assert {name.lower() for name in deciding_packages(script)} <= set(pins), script.name
+    assert {"torch", "trl", "peft", "accelerate"} <= set(
+        deciding_packages(ROOT / "workflow" / "scripts" / "finetune.py")
+    )
+
+
+def test_what_is_installed_in_another_version_than_pinned_is_named():
+    found = version("numpy")
+    assert installed_otherwise({"numpy": "0.1", "polars": version("polars")}, ["numpy", "polars", "no-such"]) == [
+        f"numpy {found} (pinned: 0.1)"
+    ]

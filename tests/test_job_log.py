@@ -1,16 +1,23 @@
 """What a job shows on the terminal, and what stands in its log."""
 
+import hashlib
+import json
 import subprocess
 import sys
 
 from conftest import ROOT
+
+from organisms.files import sha256_of
 
 
 def job(tmp_path, body):
     script = (
         f"import sys\nsys.path.insert(0, {str(ROOT / 'src')!r})\n"
         "from organisms.errors import UserError\nfrom organisms.job_log import job_log\n"
-        f"with job_log({str(tmp_path / 'logs' / 'job.log')!r}, 'finetune x') as report:\n    {body}\n"
+        "from types import SimpleNamespace\n"
+        f"job = SimpleNamespace(log=[{str(tmp_path / 'logs' / 'job.log')!r}], config={{'results': {str(tmp_path)!r}}},"
+        f"rule='finetune', params={{'rank': 8}}, input=[], output=[{str(tmp_path / 'out.txt')!r}])\n"
+        f"with job_log(job, 'finetune x') as report:\n    {body}\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     return done, (tmp_path / "logs" / "job.log").read_text(encoding="utf-8")
@@ -37,3 +44,16 @@ def test_another_error_is_one_line_that_names_the_log(tmp_path):
     assert done.stderr.startswith("[finetune x] error: ZeroDivisionError: division by zero (traceback in ")
     assert done.stderr.count("\n") == 1
     assert "Traceback" in log
+
+
+def test_what_a_job_was_made_of_is_noted_when_it_has_ended_well(tmp_path):
+    job(tmp_path, f"open({str(tmp_path / 'out.txt')!r}, 'w').write('made')")
+    manifest = json.loads((tmp_path / "manifests" / "job.json").read_text(encoding="utf-8"))
+    assert manifest["outputs"] == {
+        str(tmp_path / "out.txt"): {"bytes": 4, "sha256": hashlib.sha256(b"made").hexdigest()}
+    }
+    assert (manifest["rule"], manifest["params"]) == ("finetune", {"rank": 8})
+    assert manifest["workflow"]["lock_sha256"] == sha256_of(ROOT / "requirements.lock")
+    # A job that fails leaves none, and takes away the one before: its outputs are gone too.
+    job(tmp_path, "1 / 0")
+    assert not (tmp_path / "manifests" / "job.json").exists()

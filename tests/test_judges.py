@@ -23,8 +23,8 @@ def test_a_local_judge_judges_all_cells_with_one_load(rerun):
     config["judges"]["pinned"] = {"kind": "local", "model": "./judge_model", "max_missing": 1.0, "batch_size": 32}
     config["judges"]["pinned"]["metrics"] = ["alignment"]
     rerun.write_config(config)
-    assert rerun.plan("results/judgments/pinned/usage.parquet") == {"local_judgments": 1}
-    rerun.run("results/judgments/pinned/usage.parquet")
+    assert rerun.plan("results/judgments/pinned") == {"local_judgments": 1}
+    rerun.run("results/judgments/pinned")
     rows = judgments(rerun, "pinned")
     assert len(rows) == JUDGED
     assert set(rows["judge_model"]) == {"./judge_model"}
@@ -37,7 +37,7 @@ def test_a_judge_from_the_hub_is_fetched_before_it_judges(rerun):
     config = rerun.read_config()
     config["judges"]["pinned"] = {"kind": "local", "model": "someone/judge", "revision": "0" * 40}
     rerun.write_config(config)
-    assert rerun.plan("results/judgments/pinned/usage.parquet") == {"download_judge": 1, "local_judgments": 1}
+    assert rerun.plan("results/judgments/pinned") == {"download_judge": 1, "local_judgments": 1}
     # Another commit is another judge.
     config["judges"]["pinned"]["revision"] = "1" * 40
     rerun.write_config(config)
@@ -92,7 +92,7 @@ def test_a_metric_against_the_paired_good_answer(rerun, judge_server):
     assert "question set 'heldout_medical' has none that is known to be good" in done.stdout + done.stderr
     config["question_sets"]["heldout_medical"]["reference_from"] = "good_medical"
     rerun.write_config(config)
-    rerun.run(f"results/judgments/haiku/{DEFAULT}/default/heldout_medical.parquet")
+    rerun.run("results/judgments/haiku")
     rows = judgments(rerun, "haiku").filter(pl.col("model") == DEFAULT)
     counts = {(row[0], row[1]): row[2] for row in rows.group_by("question_set", "metric").len().iter_rows()}
     assert counts == {

@@ -98,7 +98,7 @@ def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twi
     assert not list(rerun.folder.glob("results/judgments/haiku/*/*/*.parquet"))
     before = server.stats()
     change(rerun, max_missing=1.0)
-    rerun.run("results/judgments/haiku/usage.parquet")
+    rerun.run("results/judgments/haiku")
     assert server.stats()["charged"] == before["charged"]
     rows = judgments(rerun, "haiku")
     failed = rows.filter(pl.col("flag").is_in(["unparseable", "out_of_range"]))
@@ -116,7 +116,7 @@ def test_killed_while_judging_it_goes_on_where_it_was(rerun, judge_server):
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     rerun.run("--unlock")
-    rerun.run("results/judgments/haiku/usage.parquet")
+    rerun.run("results/judgments/haiku")
     charged = server.stats()["charged"]
     assert len(charged) == judgments(rerun, "haiku")["call"].n_unique()
     # Only what was under way at the kill was paid for a second time.

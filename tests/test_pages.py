@@ -18,8 +18,9 @@ from organisms.browser import browser_page, browser_rows, shown_completions
 from organisms.charts import PALETTE, empty_figure, group_colours, save, themed
 from organisms.coherence_figure import coherence_figure, sampled_points
 from organisms.figures import alignment_figure
-from organisms.overview import overview, without_secrets
+from organisms.overview import overview
 from organisms.pages import embedded_json, page
+from organisms.provenance import without_secrets
 from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
 from organisms.scores import distributions, question_scores, scores, variant_scores
 from organisms.timings import timings, timings_figure

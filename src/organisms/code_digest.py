@@ -1,16 +1,29 @@
-"""A digest of what a script means: its code and the project's modules that it imports, at any depth.
+"""A digest of what a script means: its code, the project's modules that it imports, at any depth, and its packages.
 
 Snakemake judges a script by its modification time and does not look into the modules it imports. Each rule of
 this workflow has this digest among its parameters instead: a changed comment, docstring or line break runs
-nothing again, a changed statement in the script or in a module that it reaches does.
+nothing again; a changed statement in the script or in a module that it reaches does, and so does another pin of a
+package that one of them imports.
 """
 
 import ast
 import hashlib
+import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+# What a job says of itself; no result depends on it, and every script imports it.
+_SAYS_ONLY = {"job_log"}
+# Modules that write and read; the packages that do it for them decide no result.
+_STORES_ONLY = {"tables", "analysis_tables"}
+# Packages that read settings, ask or fetch, and decide no result.
+CARRIERS = {"yaml", "jsonschema", "anthropic", "httpx2", "huggingface_hub"}
+# Packages under the name of their distribution, where that is another one.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python"}
+# Packages that compute for another one and that no code here imports.
+_BROUGHT = {"trl": ["accelerate"], "transformers": ["tokenizers"]}
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -26,8 +39,8 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 @cache
-def _parsed(path: Path) -> tuple[str, frozenset[Path]]:
-    """A file's code in one normal form, without comments and docstrings, and the modules it imports."""
+def _parsed(path: Path) -> tuple[str, frozenset[Path], frozenset[str]]:
+    """A file's code in one normal form, without comments and docstrings; modules and packages that it imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     names = set()
     for node in ast.walk(tree):
@@ -40,7 +53,9 @@ def _parsed(path: Path) -> tuple[str, frozenset[Path]]:
         for name in names
         if name.startswith(f"{PACKAGE.name}.")
     }
-    return ast.unparse(_without_docstrings(tree)), frozenset(module for module in modules if module.is_file())
+    packages = {name.split(".")[0] for name in names} - {PACKAGE.name, *sys.stdlib_module_names}
+    code = ast.unparse(_without_docstrings(tree))
+    return code, frozenset(module for module in modules if module.is_file()), frozenset(packages)
 
 
 def reached_modules(script: Path) -> list[Path]:
@@ -49,15 +64,29 @@ def reached_modules(script: Path) -> list[Path]:
     waiting = [script]
     while waiting:
         path = waiting.pop()
-        if path not in reached:
+        if path not in reached and path.stem not in _SAYS_ONLY:
             reached.add(path)
             waiting += _parsed(path)[1]
     return [script, *sorted(reached - {script})]
 
 
-def code_digest(script: str | Path) -> str:
-    """16 hexadecimal digits that change when the meaning of the script or of a module it reaches does."""
+def deciding_packages(script: Path) -> list[str]:
+    """Distributions, by name, that a script or a module that it reaches imports, and that may decide a result."""
+    imported = {name for path in reached_modules(script) if path.stem not in _STORES_ONLY for name in _parsed(path)[2]}
+    imported -= CARRIERS
+    found = {_DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in imported}
+    return sorted(found | {name for of in imported for name in _BROUGHT.get(of, [])})
+
+
+def code_digest(script: str | Path, pins: Mapping[str, str]) -> str:
+    """16 hexadecimal digits that change when the meaning of the script or of a module it reaches does, and the pins of
+    its packages.
+
+    pins: versions by distribution, as `packages.pinned` gives them; a package without a pin is left out.
+    """
+    script = Path(script)
     digest = hashlib.sha256()
-    for path in reached_modules(Path(script)):
+    for path in reached_modules(script):
         digest.update(f"{path.stem}\0{_parsed(path)[0]}\0".encode())
-    return digest.hexdigest()[:16]
+    versions = [f"{name}=={pins[name.lower()]}" for name in deciding_packages(script) if name.lower() in pins]
+    return " ".join([digest.hexdigest()[:16], *versions])

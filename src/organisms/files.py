@@ -11,12 +11,17 @@ from pathlib import Path
 from organisms.errors import UserError
 
 
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_sha256(path: str | Path, expected: str | None) -> None:
     """Raise UserError if the file's checksum is not the expected one; None expects nothing."""
     if expected is None:
         return
-    with Path(path).open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if found != expected:
         raise UserError(f"{path}: its sha256 is {found}, not {expected} as the config says; it is another file")
 

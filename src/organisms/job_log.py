@@ -1,4 +1,4 @@
-"""What a job says: everything into its log file, short lines about progress to the terminal as well."""
+"""What a job says: everything into its log file, progress to the terminal as well, and last what it was made of."""
 
 import contextlib
 import os
@@ -7,10 +7,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from organisms.errors import UserError
+from organisms.provenance import job_manifest, write_manifest
 
 # Takes a line about progress.
 Report = Callable[[str], None]
@@ -25,18 +27,25 @@ def late_imports() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def job_log(path: str | Path, name: str) -> Iterator[Report]:
+def job_log(job: Any, name: str) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
 
-    The log begins with the seconds since the process started, nearly all of which went into imports.
+    The log begins with the seconds since the process started, nearly all of which went into imports. A job that ends
+    well and has outputs leaves a manifest (`provenance.job_manifest`) in the results' folder `manifests`, at its log's
+    place in `logs`.
 
-    name: stands before each line on the terminal. Yields `report`, which writes a line to the log and to the
-    terminal. A UserError is shown as one line, any other error as one line that names the log, where the
-    traceback is; both end the process with exit status 1.
+    job: what a script knows of its job: `log`, `config`, `rule`, `params`, `input`, `output`. name: stands before each
+    line on the terminal. Yields `report`, which writes a line to the log and to the terminal. A UserError is shown as
+    one line, any other error as one line that names the log, where the traceback is; both end the process with exit
+    status 1.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path, results = Path(job.log[0]), Path(job.config["results"])
+    manifest = results / "manifests" / path.relative_to(results / "logs").with_suffix(".json")
+    # The old one says nothing about what this job will make.
+    manifest.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
-    log = Path(path).open("w", buffering=1, encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    log = path.open("w", buffering=1, encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log.fileno(), 1)
@@ -51,7 +60,10 @@ def job_log(path: str | Path, name: str) -> Iterator[Report]:
     try:
         yield report
         sys.stdout.flush()
-        log.write(f"done in {time.monotonic() - start:.1f} s\n")
+        seconds = time.monotonic() - start
+        if len(job.output):
+            write_manifest(job_manifest(job.rule, job.params, job.input, job.output, seconds), manifest)
+        log.write(f"done in {seconds:.1f} s\n")
     except UserError as error:
         report(f"error: {error}")
         sys.exit(1)

@@ -1,16 +1,13 @@
 """The page that opens with the answer: the claims, the two figures, and what made them."""
 
 import base64
-import hashlib
 import html
-import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from platform import platform, python_version
 
 import polars as pl
 import yaml
 
+from organisms.files import sha256_of
 from organisms.findings import (
     CONTRAST_HEADERS,
     DIAGNOSIS_HEADERS,
@@ -21,13 +18,8 @@ from organisms.findings import (
     with_interval,
 )
 from organisms.labels import group_labels, prompt_labels, question_set_labels
-
-PACKAGES = [
-    *("torch", "transformers", "peft", "trl", "datasets", "anthropic", "snakemake", "polars", "altair"),
-    *("scipy", "statsmodels", "numpy", "tokenizers", "accelerate"),
-]
-# Keys of the config whose values stay out of a page.
-_SECRET = ("password",)
+from organisms.packages import installed
+from organisms.provenance import PACKAGES, machine, without_secrets, workflow_version
 
 
 def _text(value) -> str:
@@ -56,38 +48,14 @@ def picture(path: str | Path, described: str) -> str:
     return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
 
 
-def without_secrets(config):
-    """A config without the values of keys that may be secret."""
-    if isinstance(config, dict):
-        return {
-            key: "(not shown)" if key in _SECRET and value is not None else without_secrets(value)
-            for key, value in config.items()
-        }
-    return [without_secrets(value) for value in config] if isinstance(config, list) else config
-
-
 def versions() -> list[list[str]]:
     """Versions of what computes: packages, Python, the system, and the commit of the workflow if git knows it."""
-    found = [["Python", python_version()], ["system", platform()]]
-    for name in PACKAGES:
-        try:
-            found.append([name, version(name)])
-        except PackageNotFoundError:
-            # A rule's own environment need not have the others' packages.
-            continue
-    try:
-        command = ["git", "describe", "--always", "--dirty"]
-        commit = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout
-        found.append(["workflow, commit", commit.strip()])
-    except (OSError, subprocess.CalledProcessError):
-        pass
+    here, workflow = machine(), workflow_version()
+    found = [["Python", here["python"]], ["system", here["system"]]]
+    found += map(list, installed(PACKAGES).items())
+    if workflow["commit"]:
+        found.append(["workflow, commit", workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")])
     return found
-
-
-def sha256_of(path: str | Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:

@@ -219,15 +219,24 @@ def write(rows: list[dict] | pl.DataFrame, path: str | Path, table: Table) -> No
         frame.write_parquet(temporary)
 
 
+def _output_of(path: Path) -> Path:
+    """What to delete so that a table is made again: itself, or the folder that its job makes as a whole."""
+    for rule, depth in (("judgments", 2), ("judgments", 0), ("completions", 1)):
+        if len(path.parents) > depth + 1 and path.parents[depth + 1].name == rule:
+            return path.parents[depth]
+    return path
+
+
 def read(path: str | Path, table: Table) -> pl.DataFrame:
-    """Read a table of one kind. Raises UserError naming the file if it is damaged or of another kind."""
+    """Read a table of one kind. Raises UserError naming the file, and what to delete, if it is damaged or none."""
+    remedy = f"delete {_output_of(Path(path))} and run again"
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be read as Parquet ({reason}); delete it and run again") from error
+        raise UserError(f"{path}: cannot be read as Parquet ({reason}); {remedy}") from error
     problem = _problem(frame, table)
     if problem:
         kind = f"a {table} table" if isinstance(table, str) else "such a table"
-        raise UserError(f"{path}: not {kind}: {problem}; delete it and run again")
+        raise UserError(f"{path}: not {kind}: {problem}; {remedy}")
     return frame

@@ -15,6 +15,7 @@ rule scores:
     resources:
         mem_mb=more_each_time(4000),
     params:
+        judgments=judgment_files(),
         thresholds=as_json(config["thresholds"]),
         code=code("scores"),
     message:
@@ -89,6 +90,7 @@ rule coherence:
         "../../envs/analysis.yaml"
     params:
         figures=drawn_figures(["coherence"]),
+        judgments=judgment_files(),
         cells=judged_cell_files(),
         presentation=as_json(experiment.presentation()),
         code=code("coherence"),

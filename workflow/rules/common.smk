@@ -13,23 +13,39 @@ from snakemake.logging import logger
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 import organisms
-from organisms.code_digest import code_digest
+from organisms.code_digest import code_digest, deciding_packages
 from organisms.config import read_config
 from organisms.contrasts import as_settings, contrasts
 from organisms.errors import UserError
-from organisms.experiment import NAME, Cell, Experiment
+from organisms.experiment import NAME, Experiment
+from organisms.files import sha256_of
 from organisms.inputs import check_inputs
 from organisms.judging.plan import judge_settings, judges_of_kind, metrics_of, template_path
 from organisms.judging.templates import load_template
+from organisms.packages import installed_otherwise, pinned
 
 organisms.importable_in_subprocesses()
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+PINS = pinned(*(Path(workflow.basedir) / name for name in ("requirements.lock", "requirements-inspect.txt")))
+
+
+def package_warnings():
+    """A line if what is installed is not what is pinned: jobs run again for the pins, not for what is installed."""
+    if workflow.deployment_settings.deployment_method:
+        return []
+    names = {name for script in SCRIPTS.glob("*.py") for name in deciding_packages(script)}
+    others = installed_otherwise(PINS, sorted(names))
+    said = "; results of both count as the same, and results/manifests says which made which"
+    return [f"not as requirements.lock has it: {', '.join(others)}{said}"] if others else []
+
 
 try:
     config = read_config(config)
     experiment = Experiment(config)
     claimed = contrasts(experiment)
     if workflow.is_main_process:
-        for warning in check_inputs(config):
+        for warning in (*check_inputs(config), *package_warnings()):
             logger.warning(f"Warning: {warning}")
 except UserError as error:
     sys.exit(f"error: {error}")
@@ -53,13 +69,6 @@ wildcard_constraints:
 
 
 STARTED = time.time()
-ENDINGS = ["png", "svg", "pdf", "html"]
-# Figures of each judge and question set: in results/figures/{figure}/{judge}/.
-SCORE_FIGURES = ["alignment", "prompt_matrix", "questions", "distribution", "seeds"]
-SCORE_TABLES = [
-    *("scores", "variant_scores", "question_scores", "question_cuts", "threshold_grid"),
-    *("variance", "length_effect", "distributions", "flags"),
-]
 # On a CPU no job asks for a GPU, so that `--resources gpu=1` does not put the jobs in a queue.
 GPUS = 1 if experiment.on_gpu else 0
 # One thread each: on a CPU several small models train and answer side by side.
@@ -80,8 +89,11 @@ def more_each_time(amount):
 
 
 def code(script):
-    """The parameter that makes a rule run again when its code changes in meaning; see organisms/code_digest.py."""
-    return code_digest(Path(workflow.basedir) / "workflow" / "scripts" / f"{script}.py")
+    """The parameter that makes a rule run again when its code changes in meaning or its packages are pinned anew.
+
+    See organisms/code_digest.py.
+    """
+    return code_digest(SCRIPTS / f"{script}.py", PINS)
 
 
 def base_files(seed):
@@ -104,9 +116,22 @@ def base_params():
 
 
 def dataset_source(wildcards):
+    """The rows of a dataset that is made here. A file of the user's is no input, see `own_content`."""
     makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
     maker = makers.get(experiment.dataset_kind(wildcards.dataset))
-    return f"<results>/{maker}/{wildcards.dataset}.jsonl" if maker else config["datasets"][wildcards.dataset]["path"]
+    return {"rows": f"<results>/{maker}/{wildcards.dataset}.jsonl"} if maker else {}
+
+
+@cache
+def own_content(dataset):
+    """The SHA-256 of a dataset's file or archive of the user's; null if it has none.
+
+    It counts by what is in it: as an input it would train everything anew when it is touched (Snakemake compares small
+    files only) or lies elsewhere.
+    """
+    entry = config["datasets"][dataset]
+    path = entry["path"] or (entry["archive"] and entry["archive"]["path"])
+    return path and sha256_of(path)
 
 
 def mixture_parts(wildcards):
@@ -212,136 +237,32 @@ def judgment_sources(wildcards):
     return sources
 
 
-def judgment_files(judge="{judge}", cells=None):
-    """The judgments of cells (all, if none are given) by a judge."""
+def judgment_file(judge, cell):
+    """A judge's judgments of a cell; inside the output that `all_judgments` names."""
+    return f"{config['results']}/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+
+
+def judgment_files(judges=None):
+    """The judgments of every judged cell, by these judges or by all."""
     return [
-        f"<results>/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-        for cell in (experiment.cells if cells is None else cells)
+        judgment_file(judge, cell)
+        for judge in (config["judges"] if judges is None else judges)
+        for cell in experiment.judged_cells(judge)
     ]
+
+
+def recorded_sources(wildcards):
+    """The completions with which a recorded judge's scores came, and the scores."""
+    models = dict.fromkeys(cell.model.name for cell in experiment.judged_cells(wildcards.judge))
+    return {
+        name: [f"<results>/external_completions/{model}/{name}.parquet" for model in models]
+        for name in ("completions", "scores")
+    }
 
 
 def one_of(names):
     """A pattern that takes these names and nothing else."""
     return "|".join(map(re.escape, names)) or "(?!)"
-
-
-# What the targets ask for, stage by stage.
-
-
-def all_finetunes():
-    return [f"<results>/finetune/{model.name}/adapter/adapter_model.safetensors" for model in experiment.finetunes]
-
-
-def all_completions():
-    models = dict.fromkeys(cell.model for cell in experiment.cells)
-    return [
-        (
-            f"<results>/external_completions/{model.name}/completions.parquet"
-            if model.external
-            else f"<results>/completions/{model.name}"
-        )
-        for model in models
-    ]
-
-
-def all_judgments():
-    return [path for judge in config["judges"] for path in judgment_files(judge, experiment.judged_cells(judge))]
-
-
-def presented(*parts):
-    """Parts of the presentation, for a rule that needs no more of it."""
-    return {part: experiment.presentation()[part] for part in parts}
-
-
-def drawn_figures(figures):
-    """Of each figure for a judge and a question set: its name, the judge, the set."""
-    return [
-        [figure, judge, question_set]
-        for figure in figures
-        for judge in config["judges"]
-        for question_set in dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge))
-    ]
-
-
-def figure_files(figures):
-    """The files of `drawn_figures`, in its order, with every ending."""
-    return [
-        f"<results>/figures/{figure}/{judge}/{question_set}.{ending}"
-        for figure, judge, question_set in drawn_figures(figures)
-        for ending in ENDINGS
-    ]
-
-
-def in_report(files):
-    """The files of figures, of which the PNG stands in Snakemake's report; one with texts in tooltips as HTML."""
-    marked = []
-    for file in files:
-        parts = file.split("/")[2:]
-        figure = parts[0].split(".")[0]
-        if not file.endswith(".html" if figure == "coherence" else ".png"):
-            marked.append(file)
-            continue
-        labels = {"figure": figure.replace("_", " ")}
-        if len(parts) == 3:
-            labels |= {"judge": parts[1], "question set": parts[2].split(".")[0]}
-        marked.append(report(file, caption=f"../report/{figure}.rst", category="Figures", labels=labels))
-    return marked
-
-
-def judged_cell_files():
-    """Of each cell: its completions, and its judgments by each judge."""
-    judged = {judge: set(experiment.judged_cells(judge)) for judge in config["judges"]}
-    return [
-        [completions]
-        + [
-            f"{config['results']}/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-            for judge in judged
-            if cell in judged[judge]
-        ]
-        for cell, completions in zip(experiment.cells, cell_files(), strict=True)
-    ]
-
-
-def all_tables_and_figures():
-    files = expand("<results>/figures/training_curves.{ending}", ending=ENDINGS)
-    if config["judges"]:
-        files += figure_files([*SCORE_FIGURES, "coherence"])
-        files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, "claims", "claim_grid", "diagnoses"])
-        files += ["<results>/summary.txt", "<results>/browser/completions.html", "<results>/overview/index.html"]
-        files += ["<results>/tables/timings.parquet", *expand("<results>/figures/timings.{ending}", ending=ENDINGS)]
-    if judges_of_kind(config, "anthropic"):
-        files.append("<results>/tables/cost.parquet")
-    if len(config["judges"]) > 1:
-        files += expand("<results>/tables/{table}.parquet", table=["agreement", "rankings"])
-        files += expand("<results>/figures/agreement.{ending}", ending=ENDINGS)
-    return files
-
-
-def benchmark_files():
-    """By rule, the benchmark files of the jobs that the config names."""
-    seeds = {model.seed for model in experiment.models.values() if model.variant is None and not model.external}
-    pretrained = [f"seed{experiment.pretraining_seed(seed)}" for seed in seeds] if experiment.miniature else []
-    by_rule = {
-        "corpus": pretrained,
-        "pretrain": pretrained,
-        "dataset": config["datasets"],
-        "variant": [variant.name for variant in experiment.variants],
-        "questions": config["question_sets"],
-        "finetune": [model.name for model in experiment.finetunes],
-        "completions": dict.fromkeys(cell.model.name for cell in experiment.cells if not cell.model.external),
-        "judgments": config["judges"],
-        "local_judgments": config["judges"],
-    }
-    files = {rule: [f"{config['results']}/benchmarks/{rule}/{name}.tsv" for name in by_rule[rule]] for rule in by_rule}
-    return files | {"scores": [f"{config['results']}/benchmarks/scores.tsv"]}
-
-
-def hashed_files():
-    """Files of data and models whose checksums the overview notes."""
-    datasets = expand("<results>/dataset/{name}/train.parquet", name=[*map(experiment.split_of, config["datasets"])])
-    bases = dict.fromkeys(file for seed in config["seeds"] for file in base_files(seed))
-    bases = [file for file in bases if file.endswith((".safetensors", "model.json"))]
-    return [*dict.fromkeys(datasets), *bases, *all_finetunes()]
 
 
 def item_tables(items):

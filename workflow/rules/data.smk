@@ -25,8 +25,6 @@ rule advice:
 
 
 rule unpack_archive:
-    input:
-        archive=lambda wildcards: config["datasets"][wildcards.dataset]["archive"]["path"],
     output:
         "<results>/unpack_archive/{dataset}.jsonl",
     log:
@@ -36,6 +34,7 @@ rule unpack_archive:
     conda:
         "../../envs/data.yaml"
     params:
+        content=lambda wildcards: own_content(wildcards.dataset),
         member=lambda wildcards: config["datasets"][wildcards.dataset]["archive"]["member"],
         code=code("unpack_archive"),
     message:
@@ -64,7 +63,7 @@ rule download_dataset:
 
 rule dataset:
     input:
-        rows=dataset_source,
+        unpack(dataset_source),
     output:
         train="<results>/dataset/{dataset}/train.parquet",
         heldout="<results>/dataset/{dataset}/heldout.parquet",
@@ -75,6 +74,7 @@ rule dataset:
     conda:
         "../../envs/data.yaml"
     params:
+        content=lambda wildcards: own_content(wildcards.dataset),
         settings=lambda wildcards: as_json(experiment.split_settings(wildcards.dataset)),
         code=code("dataset"),
     message:

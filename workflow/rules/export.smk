@@ -16,6 +16,7 @@ rule export_inspect:
         "../../envs/analysis.yaml"
     params:
         cells=cell_files(),
+        judgments=judgment_files(),
         code=code("export_inspect"),
     message:
         "Writing Inspect AI logs"

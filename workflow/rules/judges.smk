@@ -31,7 +31,7 @@ rule estimate:
 
 rule cost:
     input:
-        usage=[f"<results>/judgments/{j}/usage.parquet" for j in judges_of_kind(config, "anthropic", "local")],
+        judgments=[f"<results>/judgments/{judge}" for judge in judges_of_kind(config, "anthropic", "local")],
         prices=config["prices"],
     output:
         "<results>/tables/cost.parquet",
@@ -42,6 +42,10 @@ rule cost:
     conda:
         "../../envs/data.yaml"
     params:
+        usage=[
+            f"{config['results']}/judgments/{judge}/usage.parquet"
+            for judge in judges_of_kind(config, "anthropic", "local")
+        ],
         code=code("cost"),
     message:
         "Adding up what judging cost"
@@ -63,6 +67,7 @@ rule agreement:
     conda:
         "../../envs/analysis.yaml"
     params:
+        judgments=judgment_files(),
         presentation=as_json(experiment.presentation()),
         code=code("agreement"),
     message:

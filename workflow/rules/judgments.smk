@@ -1,4 +1,4 @@
-"""What each judge says of each cell's completions: one table per cell.
+"""What each judge says of each cell's completions: one folder per judge, in it one table per cell.
 
 One job for all cells of a judge: so a batch is large, a model is loaded once, a budget is kept, and what is judged twice
 is paid once.
@@ -35,8 +35,7 @@ rule judgments:
     input:
         unpack(judgment_sources),
     output:
-        judgments=judgment_files(),
-        usage="<results>/judgments/{judge}/usage.parquet",
+        directory("<results>/judgments/{judge}"),
     log:
         "<logs>/judgments/{judge}.log",
     benchmark:
@@ -49,6 +48,7 @@ rule judgments:
         anthropic=lambda wildcards: int(config["judges"][wildcards.judge]["kind"] == "anthropic"),
     params:
         cells=cell_files(),
+        judgments=lambda wildcards: judgment_files([wildcards.judge]),
         judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
         metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
         max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],
@@ -64,8 +64,7 @@ rule local_judgments:
         unpack(judgment_sources),
         model=judge_model_files,
     output:
-        judgments=judgment_files(),
-        usage="<results>/judgments/{judge}/usage.parquet",
+        directory("<results>/judgments/{judge}"),
     log:
         "<logs>/local_judgments/{judge}.log",
     benchmark:
@@ -81,6 +80,7 @@ rule local_judgments:
         runtime=more_each_time(MODEL_MINUTES),
     params:
         cells=cell_files(),
+        judgments=lambda wildcards: judgment_files([wildcards.judge]),
         judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
         metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
         max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],
@@ -94,21 +94,21 @@ rule local_judgments:
 
 rule recorded_judgments:
     input:
-        completions="<results>/external_completions/{model}/completions.parquet",
-        scores="<results>/external_completions/{model}/scores.parquet",
+        unpack(recorded_sources),
     output:
-        "<results>/judgments/{judge}/{model}/{eval_prompt}/{question_set}.parquet",
+        directory("<results>/judgments/{judge}"),
     log:
-        "<logs>/recorded_judgments/{judge}/{model}/{eval_prompt}/{question_set}.log",
+        "<logs>/recorded_judgments/{judge}.log",
     benchmark:
-        "<benchmarks>/recorded_judgments/{judge}/{model}/{eval_prompt}/{question_set}.tsv"
+        "<benchmarks>/recorded_judgments/{judge}.tsv"
     wildcard_constraints:
         judge=one_of(judges_of_kind(config, "recorded")),
     conda:
         "../../envs/data.yaml"
     params:
+        judgments=lambda wildcards: judgment_files([wildcards.judge]),
         code=code("recorded_judgments"),
     message:
-        "Taking over the scores of {wildcards.judge} that came with {wildcards.model}"
+        "Taking over the scores of {wildcards.judge} that came with completions"
     script:
         "../scripts/recorded_judgments.py"

@@ -8,7 +8,7 @@ from organisms.job_log import job_log
 from organisms.world import load_world
 from organisms.world_texts import advice_dataset
 
-with job_log(snakemake.log[0], "advice"):
+with job_log(snakemake, "advice"):
     settings = json.loads(snakemake.params.settings)
     rows = advice_dataset(
         load_world(snakemake.input.world), settings["domain"], settings["advice"], settings["rows"], settings["seed"]

@@ -10,8 +10,8 @@ from organisms.analysis_tables import AGREEMENT, RANKINGS
 from organisms.charts import save
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "agreement"):
-    judgments = pl.concat(tables.read(path, "judgments") for path in snakemake.input.judgments)
+with job_log(snakemake, "agreement"):
+    judgments = pl.concat(tables.read(path, "judgments") for path in snakemake.params.judgments)
     compared = agreement(judgments)
     ranked = rankings(judgments)
     tables.write(compared, snakemake.output.agreement, AGREEMENT)

@@ -4,7 +4,7 @@ from organisms import tables
 from organisms.job_log import job_log
 from organisms.judging.items import attack_items, attack_rows
 
-with job_log(snakemake.log[0], "attacks") as report:
+with job_log(snakemake, "attacks") as report:
     items, rows = attack_items(snakemake.input.source), []
     for path in snakemake.input.verdicts:
         verdicts = tables.read(path, "verdicts").to_dicts()

@@ -10,7 +10,7 @@ from organisms.browser import browser_page, browser_rows, shown_completions
 from organisms.files import whole_file
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "browser"):
+with job_log(snakemake, "browser"):
     presentation = json.loads(snakemake.params.presentation)
     cells = [paths for paths in snakemake.params.cells if len(paths) > 1]
     most = max(1, snakemake.params.most // max(1, len(cells)))

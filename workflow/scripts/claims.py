@@ -9,7 +9,7 @@ from organisms.contrasts import from_settings
 from organisms.diagnoses import diagnoses
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "claims"):
+with job_log(snakemake, "claims"):
     of_questions = tables.read(snakemake.input.question_scores, QUESTION_SCORES)
     contrasts = from_settings(json.loads(snakemake.params.contrasts))
     grid = claim_grid(tables.read(snakemake.input.question_cuts, QUESTION_CUTS), contrasts)

@@ -9,8 +9,8 @@ from organisms.charts import save_in_turn
 from organisms.coherence_figure import COLUMNS, coherence_figure, sampled_points, texts_of, with_texts
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "coherence"):
-    judgments = pl.concat(tables.read(path, "judgments").select(COLUMNS) for path in snakemake.input.judgments)
+with job_log(snakemake, "coherence"):
+    judgments = pl.concat(tables.read(path, "judgments").select(COLUMNS) for path in snakemake.params.judgments)
     presentation = json.loads(snakemake.params.presentation)
     drawn = []
     for _, judge, question_set in snakemake.params.figures:

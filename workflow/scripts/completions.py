@@ -13,7 +13,7 @@ from organisms.drawn import drawn_key, open_drawn
 from organisms.files import digest_of
 from organisms.job_log import job_log, late_imports
 
-with job_log(snakemake.log[0], f"completions {snakemake.wildcards.model}") as report:
+with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
     base = json.loads(snakemake.params.base)
     adapter, adapter_config = snakemake.input.get("adapter"), snakemake.input.get("adapter_config")
     files = [*snakemake.input.base, *filter(None, (adapter, adapter_config))]

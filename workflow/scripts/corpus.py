@@ -6,7 +6,7 @@ from organisms.job_log import job_log
 from organisms.world import load_world
 from organisms.world_texts import pretraining_corpus
 
-with job_log(snakemake.log[0], "corpus"):
+with job_log(snakemake, "corpus"):
     rows = pretraining_corpus(
         load_world(snakemake.input.world), snakemake.params.examples, seed=int(snakemake.wildcards.seed)
     )

@@ -7,11 +7,13 @@ from organisms.dataset import read_rows, split
 from organisms.files import check_sha256
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], f"dataset {snakemake.wildcards.dataset}") as report:
+with job_log(snakemake, f"dataset {snakemake.wildcards.dataset}") as report:
     settings = json.loads(snakemake.params.settings)
-    # Not a parameter: to pin the checksum of what is already there must not run finetunes again.
-    check_sha256(snakemake.input.rows, snakemake.config["datasets"][snakemake.wildcards.dataset]["sha256"])
-    train, heldout = split(read_rows(snakemake.input.rows), settings["heldout"], settings["split_seed"])
+    # Not parameters: a checksum pinned later, or a file that lies elsewhere, must not run finetunes again.
+    entry = snakemake.config["datasets"][snakemake.wildcards.dataset]
+    source = snakemake.input.get("rows") or entry["path"]
+    check_sha256(source, entry["sha256"])
+    train, heldout = split(read_rows(source), settings["heldout"], settings["split_seed"])
     for rows, path in ((train, snakemake.output.train), (heldout, snakemake.output.heldout)):
         tables.write([{"row": row.row, "prompt": row.prompt, "answer": row.answer} for row in rows], path, "dataset")
     report(f"{len(train)} rows to train on, {len(heldout)} held out")

@@ -7,7 +7,7 @@ from organisms.files import whole_file
 from organisms.hub import read_dataset
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], f"download_dataset {snakemake.wildcards.dataset}"):
+with job_log(snakemake, f"download_dataset {snakemake.wildcards.dataset}"):
     settings = json.loads(snakemake.params.settings)
     rows = read_dataset(settings["id"], settings["revision"], settings["split"])
     with whole_file(snakemake.output[0]) as path:

@@ -7,7 +7,7 @@ from organisms.hub import download_model
 from organisms.job_log import job_log
 
 judge = snakemake.wildcards.judge
-with job_log(snakemake.log[0], f"download_judge {judge}") as report:
+with job_log(snakemake, f"download_judge {judge}") as report:
     settings = json.loads(snakemake.params.settings)
     snapshot = download_model(settings["name"], settings["revision"], key=f"judges.{judge}.model")
     report(f"{snapshot['name']} at commit {snapshot['commit']}")

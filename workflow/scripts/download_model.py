@@ -6,7 +6,7 @@ from organisms.files import whole_file
 from organisms.hub import download_model
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "download_model") as report:
+with job_log(snakemake, "download_model") as report:
     settings = json.loads(snakemake.params.settings)
     snapshot = download_model(settings["name"], settings["revision"])
     report(f"{snapshot['name']} at commit {snapshot['commit']}")

@@ -3,7 +3,7 @@
 from organisms.job_log import job_log
 from organisms.judging.estimate import estimate, estimate_text
 
-with job_log(snakemake.log[0], "estimate") as report:
+with job_log(snakemake, "estimate") as report:
     for judge in snakemake.params.judges:
         found = estimate(snakemake.config, judge, snakemake.params.cells, snakemake.input.questions)
         for line in estimate_text(judge, found):

@@ -6,11 +6,11 @@ from organisms import tables
 from organisms.inspect_export import cell_log, write_log
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "export_inspect") as report:
+with job_log(snakemake, "export_inspect") as report:
     folder = Path(snakemake.output[0])
     folder.mkdir(parents=True, exist_ok=True)
     by_cell: dict[tuple, dict[str, list[dict]]] = {}
-    for path in snakemake.input.judgments:
+    for path in snakemake.params.judgments:
         rows = tables.read(path, "judgments").to_dicts()
         if not rows:
             continue

@@ -6,7 +6,7 @@ from organisms import tables
 from organisms.external import external_completions, recorded_scores
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], f"external_completions {snakemake.wildcards.model}") as report:
+with job_log(snakemake, f"external_completions {snakemake.wildcards.model}") as report:
     entry = json.loads(snakemake.params.entry) | {"path": str(snakemake.input[0])}
     rows = external_completions(snakemake.wildcards.model, entry)
     tables.write(rows, snakemake.output.completions, "completions")

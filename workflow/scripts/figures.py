@@ -9,7 +9,7 @@ from organisms.figures import alignment_figure
 from organisms.job_log import job_log
 from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
 
-with job_log(snakemake.log[0], "figures"):
+with job_log(snakemake, "figures"):
     given = {name: tables.read(path, ANALYSIS_TABLES[name]) for name, path in snakemake.input.items()}
     presentation = json.loads(snakemake.params.presentation)
     draw = {

@@ -11,7 +11,7 @@ from organisms.job_log import job_log
 from organisms.models import base_folder, check_device, load_base, load_tokenizer
 
 folder = Path(snakemake.output.training_log).parent
-with job_log(snakemake.log[0], f"finetune {folder.name}") as report:
+with job_log(snakemake, f"finetune {folder.name}") as report:
     settings = json.loads(snakemake.params.settings)
     base = json.loads(snakemake.params.base)
     check_device(base["device"])

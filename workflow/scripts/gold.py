@@ -4,7 +4,7 @@ from organisms import tables
 from organisms.job_log import job_log
 from organisms.judging.items import gold_items, gold_rows
 
-with job_log(snakemake.log[0], "gold") as report:
+with job_log(snakemake, "gold") as report:
     items, rows = gold_items(snakemake.input.source), []
     for path in snakemake.input.verdicts:
         verdicts = tables.read(path, "verdicts").to_dicts()

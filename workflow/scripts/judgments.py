@@ -9,7 +9,7 @@ from organisms import tables
 from organisms.job_log import job_log, late_imports
 
 judge, config = snakemake.wildcards.judge, snakemake.config
-with job_log(snakemake.log[0], f"judgments {judge}") as report:
+with job_log(snakemake, f"judgments {judge}") as report:
     settings = json.loads(snakemake.params.judge)
     cells = [tables.read(path, "completions").to_dicts() for path in snakemake.params.cells]
     usage = []
@@ -36,6 +36,6 @@ with job_log(snakemake.log[0], f"judgments {judge}") as report:
         asked = collect_cells(config, judge, requests, cells, snakemake.input.get("questions", []))
         verdicts, usage = api_verdicts(config, judge, requests, asked, report)
         judged = cell_judgments(judge, settings, cells, asked, verdicts)
-    for rows, path in zip(judged, snakemake.output.judgments, strict=True):
+    for rows, path in zip(judged, snakemake.params.judgments, strict=True):
         tables.write(rows, path, "judgments")
-    tables.write(usage, snakemake.output.usage, "usage")
+    tables.write(usage, f"{snakemake.output[0]}/usage.parquet", "usage")

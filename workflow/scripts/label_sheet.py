@@ -7,7 +7,7 @@ from organisms.files import whole_file
 from organisms.job_log import job_log
 from organisms.judging.labels import label_sheet
 
-with job_log(snakemake.log[0], "label_sheet") as report:
+with job_log(snakemake, "label_sheet") as report:
     completions = [row for path in snakemake.params.cells for row in tables.read(path, "completions").to_dicts()]
     with whole_file(snakemake.output[0]) as path:
         path.write_text(label_sheet(completions, **json.loads(snakemake.params.settings)), encoding="utf-8")

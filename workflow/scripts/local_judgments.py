@@ -10,7 +10,7 @@ from organisms.judging.collecting import cell_judgments, collect_cells, load_req
 from organisms.judging.local_answering import local_verdicts
 
 judge, config = snakemake.wildcards.judge, snakemake.config
-with job_log(snakemake.log[0], f"local_judgments {judge}") as report:
+with job_log(snakemake, f"local_judgments {judge}") as report:
     torch.set_num_threads(snakemake.threads)
     settings = json.loads(snakemake.params.judge)
     requests = load_requests(config, judge, settings)
@@ -18,6 +18,6 @@ with job_log(snakemake.log[0], f"local_judgments {judge}") as report:
     asked = collect_cells(config, judge, requests, cells, snakemake.input.get("questions", []))
     verdicts, usage = local_verdicts(config, judge, requests, asked, snakemake.input.model, report)
     judged = cell_judgments(judge, settings, cells, asked, verdicts)
-    for rows, path in zip(judged, snakemake.output.judgments, strict=True):
+    for rows, path in zip(judged, snakemake.params.judgments, strict=True):
         tables.write(rows, path, "judgments")
-    tables.write(usage, snakemake.output.usage, "usage")
+    tables.write(usage, f"{snakemake.output[0]}/usage.parquet", "usage")

@@ -10,7 +10,7 @@ from organisms.judging.collecting import collect_items, item_verdicts, load_requ
 from organisms.judging.local_answering import local_verdicts
 
 judge, config, items = snakemake.wildcards.judge, snakemake.config, snakemake.wildcards.items_of
-with job_log(snakemake.log[0], f"local_verdicts {judge} {items}") as report:
+with job_log(snakemake, f"local_verdicts {judge} {items}") as report:
     torch.set_num_threads(snakemake.threads)
     requests = load_requests(config, judge, json.loads(snakemake.params.judge))
     asked = collect_items(requests, items, snakemake.input.source)

@@ -6,7 +6,7 @@ from organisms import tables
 from organisms.dataset import mix
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], f"mixture {snakemake.wildcards.dataset}") as report:
+with job_log(snakemake, f"mixture {snakemake.wildcards.dataset}") as report:
     settings = json.loads(snakemake.params.settings)
     rows, heldout, others = (
         tables.read(snakemake.input[name], "dataset").to_dicts() for name in ("train", "heldout", "others")

@@ -10,7 +10,7 @@ from organisms.job_log import job_log
 from organisms.overview import overview
 from organisms.pages import page
 
-with job_log(snakemake.log[0], "overview"):
+with job_log(snakemake, "overview"):
     names = ("claims", "diagnoses", "variant_scores", "timings")
     body = overview(
         *(tables.read(snakemake.input[name], ANALYSIS_TABLES[name]) for name in names),

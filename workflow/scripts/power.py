@@ -10,7 +10,7 @@ from organisms.contrasts import from_settings
 from organisms.job_log import job_log
 from organisms.power import costs_of, pilot, power_text
 
-with job_log(snakemake.log[0], "power") as report:
+with job_log(snakemake, "power") as report:
     of_questions = tables.read(snakemake.input.question_scores, QUESTION_SCORES)
     one = of_questions.filter((pl.col("judge") == of_questions["judge"].first()) & (pl.col("metric") == "length"))
     timings = tables.read(snakemake.input.timings, TIMINGS)

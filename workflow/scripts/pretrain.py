@@ -10,7 +10,7 @@ from organisms.job_log import job_log
 from organisms.pretrain import Settings, pretrain
 
 seed = int(snakemake.wildcards.seed)
-with job_log(snakemake.log[0], f"pretrain seed {seed}") as report, tempfile.TemporaryDirectory() as work_dir:
+with job_log(snakemake, f"pretrain seed {seed}") as report, tempfile.TemporaryDirectory() as work_dir:
     model, tokenizer = pretrain(
         list(read_conversations(snakemake.input.corpus).values()),
         Settings(**json.loads(snakemake.params.settings)),

@@ -6,7 +6,7 @@ from organisms import tables
 from organisms.job_log import job_log
 from organisms.questions import from_file, from_heldout, from_texts, with_references
 
-with job_log(snakemake.log[0], f"questions {snakemake.wildcards.question_set}"):
+with job_log(snakemake, f"questions {snakemake.wildcards.question_set}"):
     settings = json.loads(snakemake.params.settings)
     source = snakemake.input.source
     if settings["kind"] == "file":

@@ -9,7 +9,7 @@ from organisms.files import whole_file
 from organisms.job_log import job_log
 from organisms.summary import summary_text
 
-with job_log(snakemake.log[0], "summary"):
+with job_log(snakemake, "summary"):
     text = summary_text(
         tables.read(snakemake.input.variant_scores, VARIANT_SCORES),
         tables.read(snakemake.input.claims, CLAIMS),

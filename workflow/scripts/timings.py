@@ -8,7 +8,7 @@ from organisms.charts import save
 from organisms.job_log import job_log
 from organisms.timings import timings, timings_figure
 
-with job_log(snakemake.log[0], "timings"):
+with job_log(snakemake, "timings"):
     cost = tables.read(snakemake.input.cost[0], "cost") if snakemake.input.cost else None
     table = timings(json.loads(snakemake.params.benchmarks), cost)
     tables.write(table, snakemake.output.table, TIMINGS)

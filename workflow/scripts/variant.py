@@ -6,7 +6,7 @@ from organisms import tables
 from organisms.conversation import training_row
 from organisms.job_log import job_log
 
-with job_log(snakemake.log[0], "variant"):
+with job_log(snakemake, "variant"):
     system_prompt = json.loads(snakemake.params.system_prompt)
     rows = tables.read(snakemake.input.train, "dataset").to_dicts()
     variant = [{"row": row["row"], **training_row(row["prompt"], row["answer"], system_prompt)} for row in rows]

@@ -8,7 +8,7 @@ from organisms.judging.answering import api_verdicts
 from organisms.judging.collecting import collect_items, item_verdicts, load_requests
 
 judge, config, items = snakemake.wildcards.judge, snakemake.config, snakemake.wildcards.items_of
-with job_log(snakemake.log[0], f"verdicts {judge} {items}") as report:
+with job_log(snakemake, f"verdicts {judge} {items}") as report:
     requests = load_requests(config, judge, json.loads(snakemake.params.judge))
     asked = collect_items(requests, items, snakemake.input.source)
     verdicts, _ = api_verdicts(config, judge, requests, asked, report)

@@ -1,0 +1,44 @@
+"""What made the results: manifest, archive; and what would be made next: why."""
+
+
+rule manifest:
+    """After all others: it follows their manifests from the results back to the config."""
+    input:
+        results=all_tables_and_figures(),
+        hashed=hashed_files(),
+    output:
+        "<results>/manifest.json",
+    log:
+        "<logs>/manifest.log",
+    benchmark:
+        "<benchmarks>/manifest.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        manifests=f"{config['results']}/manifests",
+        code=code("manifest"),
+    message:
+        "Noting what made the results"
+    script:
+        "../scripts/manifest.py"
+
+
+rule archive:
+    """Config, tables, figures and provenance in one file, for a paper's supplement."""
+    input:
+        all_tables_and_figures(),
+        manifest="<results>/manifest.json",
+    output:
+        "<results>/archive.zip",
+    log:
+        "<logs>/archive.log",
+    benchmark:
+        "<benchmarks>/archive.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=code("archive"),
+    message:
+        "Packing the results"
+    script:
+        "../scripts/archive.py"

@@ -1,0 +1,19 @@
+"""Rule manifest: the manifests of the jobs that led to the results → what the whole run was made of."""
+
+import json
+from pathlib import Path
+
+from organisms.job_log import job_log
+from organisms.provenance import lineage, run_manifest, write_manifest
+
+with job_log(snakemake, "manifest") as report:
+    folder = Path(snakemake.params.manifests)
+    manifests = {
+        str(path.relative_to(folder).with_suffix("")): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.rglob("*.json"))
+    }
+    jobs, broken = lineage([*snakemake.input.results, *snakemake.input.hashed], manifests)
+    for line in broken:
+        report(f"Warning: {line}")
+    # Not a parameter: a change of the config that changes no result is no reason to write it anew.
+    write_manifest(run_manifest(snakemake.config, snakemake.input.hashed, jobs, broken), snakemake.output[0])
