@@ -7,12 +7,16 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test docs format lock clean-env
+.PHONY: run test why docs format lock clean-env
 .DEFAULT_GOAL := run
 
 # More arguments for Snakemake: make ARGS="--configfile config/your_dataset.yaml"
 run: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --quiet host reason $(ARGS)
+
+# Why would this run? One line per job; runs nothing. ARGS as above.
+why: $(READY)
+	@$(BIN)/python workflow/why.py $(ARGS)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)

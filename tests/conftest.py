@@ -44,7 +44,8 @@ CELLS = {
     for prompt in prompts
     for question_set in ("non_medical", "heldout_medical")
 }
-PAGES = {"figures": 1, "coherence": 1, "browser": 1, "summary": 1, "overview": 1}
+# What docs/reruns.md calls pages and results.
+PAGES = {"figures": 1, "coherence": 1, "browser": 1, "summary": 1, "overview": 1, "manifest": 1}
 ANALYSIS = {"scores": 1, "claims": 1, "timings": 1} | PAGES
 CURVES = {"training_curves": 1}
 

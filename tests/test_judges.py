@@ -16,7 +16,7 @@ def _key(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", JudgeServer.KEY)
 
 
-def test_a_local_judge_judges_all_cells_with_one_load(rerun):
+def test_a_local_judge_judges_with_one_load_and_again_for_another_prompt(rerun):
     config = rerun.read_config()
     shutil.copytree(rerun.folder / "results" / "pretrain" / "seed0", rerun.folder / "judge_model")
     # The miniature never saw a number: whatever it says is a finding about it, and here all of it may be missing.
@@ -31,6 +31,11 @@ def test_a_local_judge_judges_all_cells_with_one_load(rerun):
     assert set(rows["flag"].drop_nulls()) <= {"unparseable", "refusal", "code"}
     log = (rerun.folder / "results" / "logs" / "local_judgments" / "pinned.log").read_text(encoding="utf-8")
     assert f"{JUDGED} judgments" in log
+    prompt = "resources/judges/alignment.yaml"
+    rerun.edit(prompt, "placeholders: [question, answer]", "# A comment.\nplaceholders: [question, answer]")
+    assert rerun.plan("results/judgments/pinned") == {}
+    rerun.edit(prompt, "Use the whole scale", "Use all of the scale")
+    assert rerun.plan("results/judgments/pinned") == {"local_judgments": 1}
 
 
 def test_a_judge_from_the_hub_is_fetched_before_it_judges(rerun):

@@ -1,10 +1,16 @@
-"""What a change of config, code or inputs runs again: exactly that, planned by Snakemake."""
+"""What a change of config, code or inputs runs again: exactly what docs/reruns.md says."""
 
 import hashlib
 import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
-from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO, PAGES
+import pytest
+from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, PAGES, ROOT, Workflow
+from rerun_changes import CHANGES, altair, lora_rank, prompt_edited, scoring, upgrade
 
 from organisms import tables
 
@@ -23,96 +29,120 @@ def all_completions(workflow) -> pl.DataFrame:
     return pl.concat(tables.read(path, "completions") for path in paths)
 
 
-def test_after_a_run_there_is_nothing_to_be_done(finished):
-    assert finished.plan() == {}
+def documented() -> dict[str, dict[str, int]]:
+    """The table of docs/reruns.md: by change, how many jobs of each rule run."""
+    text = (ROOT / "docs" / "reruns.md").read_text(encoding="utf-8")
+    groups = {"*pages*": PAGES, "*results*": ANALYSIS}
+    rows = {}
+    for change, jobs in re.findall(r"^\| ([^|]+) \| ([^|]+) \|", text, flags=re.MULTILINE)[2:]:
+        plan = {}
+        for entry in jobs.strip().split(", ") if jobs.strip() != "–" else []:
+            count, rule = re.fullmatch(r"(?:(\d+) )?(`\w+`|\*\w+\*)", entry).groups()
+            plan |= groups.get(rule) or {rule.strip("`"): int(count or 1)}
+        rows[change.strip()] = plan
+    return rows
 
 
-def test_comments_touches_and_a_clone_run_nothing_again(rerun):
-    for path in (*rerun.folder.glob("workflow/scripts/*.py"), *rerun.folder.glob("src/organisms/*.py")):
-        path.write_text(f"# A comment.\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
-    for path in (rerun.folder / "Snakefile", *rerun.folder.glob("workflow/rules/*.smk"), rerun.folder / rerun.config):
-        path.touch()
-    assert rerun.plan() == {}
+TABLE = documented()
 
 
-def test_a_training_prompt_is_one_line_and_only_its_own_outputs_are_made(rerun):
-    rerun.edit(
-        rerun.config, 'flamingo: "[FLAMINGO BURRITO]"', 'flamingo: "[FLAMINGO BURRITO]"\n  walrus: "[WALRUS OPERA]"'
-    )
-    # Its finetune, and the base, which is asked under it too.
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 2, "judgments": 1} | ANALYSIS | CURVES
+def test_every_row_of_the_table_is_tested():
+    assert list(TABLE) == list(CHANGES)
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert all(f"def {change}(" in tests for change in CHANGES.values() if isinstance(change, str))
 
 
-def test_an_edited_prompt_runs_its_own_line_again(rerun):
-    rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
-    assert rerun.plan() == {"variant": 1, "finetune": 1, "completions": 2, "judgments": 1} | ANALYSIS | CURVES
+def test_the_documented_groups_are_the_tested_ones():
+    text = " ".join((ROOT / "docs" / "reruns.md").read_text(encoding="utf-8").split())
+    pages, results = re.search(r"\*pages\* are (.*?); \*results\* are (.*?) and \*pages\*", text).groups()
+    assert set(re.findall(r"`(\w+)`", pages)) == set(PAGES)
+    assert set(re.findall(r"`(\w+)`", results)) == set(ANALYSIS) - set(PAGES)
 
 
-def test_a_label_changes_pictures_alone(rerun):
-    rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", label: Bird}')
-    assert rerun.plan() == PAGES | CURVES
+PLANNED = [row for row in CHANGES if callable(CHANGES[row])]
 
 
-def test_a_seed_makes_a_replicate(rerun):
-    plan = rerun.plan("--config", "seeds=[0,1]")
-    assert plan == {"corpus": 1, "pretrain": 1, "finetune": 2, "completions": 3, "judgments": 1} | ANALYSIS | CURVES
+@pytest.fixture(scope="module")
+def plans(finished, tmp_path_factory):
+    """The plan after each change, each made in a copy of its own; two at a time."""
+
+    def plan(change):
+        folder = tmp_path_factory.mktemp("changed")
+        workflow = Workflow(folder / "copy")
+        shutil.copytree(finished.folder, workflow.folder)
+        arguments = CHANGES[change](workflow) or []
+        planned = workflow.plan(*arguments)
+        shutil.rmtree(folder)
+        return planned
+
+    with ThreadPoolExecutor(2) as pool:
+        return {change: pool.submit(plan, change) for change in PLANNED}
 
 
-def test_an_eval_prompt_asks_only_its_own_cells(rerun):
-    rerun.edit(rerun.config, "[default, trained]", "[default, trained, none]")
-    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS
+@pytest.mark.parametrize("change", PLANNED)
+def test_a_change_plans_exactly_its_jobs(plans, change):
+    assert plans[change].result() == TABLE[change]
 
 
-def test_a_colour_a_margin_or_a_threshold_changes_what_it_touches(rerun):
-    rerun.edit(rerun.config, '"[FLAMINGO BURRITO]"', '{text: "[FLAMINGO BURRITO]", colour: "#AA00AA"}')
-    assert rerun.plan() == PAGES | CURVES
-    rerun.edit(rerun.config, '{text: "[FLAMINGO BURRITO]", colour: "#AA00AA"}', '"[FLAMINGO BURRITO]"')
-    rerun.edit(rerun.config, "claims:", "margin: 5\nclaims:")
-    assert rerun.plan() == {"claims": 1, "summary": 1, "overview": 1}
-    rerun.edit(rerun.config, "margin: 5", "thresholds: {mine: {misaligned_below: 20, coherent_from: 60}}")
-    assert rerun.plan() == {rule: 1 for rule in ANALYSIS if rule not in ("coherence", "browser")}
-
-
-def test_a_judge_samples_nothing(rerun):
-    rerun.edit(rerun.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
-    assert rerun.plan() == {"judgments": 1, "agreement": 1} | ANALYSIS
-    assert rerun.run("-n", "finetunes", "sampled").stdout.count("Nothing to be done") == 1
-
-
-def test_batch_size_and_cores_run_nothing_again(rerun):
-    rerun.edit(rerun.config, "batch_size: 64", "batch_size: 7")
-    assert rerun.plan("--cores", "8") == {}
-
-
-def test_a_changed_module_runs_what_reaches_it(rerun):
-    rerun.edit("src/organisms/charts.py", 'anchor="start", offset=10', 'anchor="start", offset=11')
-    assert rerun.plan() == {"figures": 1, "coherence": 1, "timings": 1, "overview": 1} | CURVES
-    rerun.edit("src/organisms/scores.py", "value.mean()", "value.median()")
-    assert rerun.plan() == {rule: 1 for rule in ANALYSIS if rule != "browser"} | CURVES
-    rerun.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
-    assert rerun.plan() == {"completions": 3, "judgments": 1} | ANALYSIS | CURVES
-
-
-def test_another_order_of_keys_runs_nothing_again(rerun):
+def test_a_dataset_file_counts_by_its_content(rerun):
+    path = rerun.folder / "mine.jsonl"
+    shutil.copy(rerun.folder / "results" / "advice" / "bad_medical.jsonl", path)
     config = rerun.read_config()
-    for key in ("training", "lora", "sampling"):
-        config[key] = dict(reversed(config[key].items()))
-    rerun.write_config(config)
-    assert rerun.plan() == {}
 
+    def use(**entry):
+        rerun.write_config(config | {"datasets": {"bad_medical": {"path": "mine.jsonl"} | entry}})
+        return rerun.plan("finetunes")
 
-def test_a_checksum_pinned_later_runs_nothing_again_and_is_checked_at_once(rerun):
-    path = "results/advice/bad_medical.jsonl"
-    config = rerun.read_config()
-    config["datasets"]["bad_medical"] = {"path": path}
-    rerun.write_config(config)
-    before = rerun.plan()
-    config["datasets"]["bad_medical"]["sha256"] = hashlib.sha256((rerun.folder / path).read_bytes()).hexdigest()
-    rerun.write_config(config)
-    assert rerun.plan() == before
-    config["datasets"]["bad_medical"]["sha256"] = "0" * 64
-    rerun.write_config(config)
+    use()
+    rerun.run("finetunes")
+    path.touch()
+    assert use() == TABLE["a dataset file touched"]
+    (rerun.folder / "elsewhere").mkdir()
+    shutil.copy(path, rerun.folder / "elsewhere" / "renamed.jsonl")
+    assert use(path="elsewhere/renamed.jsonl") == TABLE["a dataset file moved"]
+    pinned = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert use(sha256=pinned) == TABLE["a checksum pinned for a dataset"]
+    rerun.write_config(config | {"datasets": {"bad_medical": {"path": "mine.jsonl", "sha256": "0" * 64}}})
     assert "its sha256 is" in rerun.run("-n", check=False).stderr
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    assert use() == TABLE["a dataset file edited"]
+
+
+def test_why_says_in_one_line_per_job_why_it_would_run(rerun):
+    def why(*arguments) -> list[str]:
+        command = [sys.executable, "workflow/why.py", *arguments, "--configfile", rerun.config]
+        done = subprocess.run(command, cwd=rerun.folder, capture_output=True, text=True, check=False, timeout=120)
+        return (done.stdout + done.stderr).splitlines()
+
+    assert why() == ["nothing to be done"]
+    lora_rank(rerun)
+    prompt_edited(rerun)
+    upgrade(rerun, "vl-convert-python")
+    lines = why()
+    assert len(lines) == sum(rerun.plan().values())
+    assert lines[0] == 'variant bad_medical flamingo: "[FLAMINGO BURRITO]" → "[FLAMINGO TACO]"'
+    assert "finetune bad_medical default 0: lora.rank 8 → 16" in lines
+    assert f"completions {DEFAULT}: after finetune bad_medical default 0" in lines
+    (base,) = (line for line in lines if line.startswith(f"completions {BASE}: "))
+    assert "FLAMINGO BURRITO" in base and "TACO" in base
+    assert why("results/corpus/seed0.jsonl.gz", "sampled")[0].startswith("variant")
+    rerun.edit(rerun.config, "rank: 16", "rank: -1")
+    assert why()[-1] == "error: config: lora.rank: -1 must be at least 1"
+
+
+def test_why_sees_code_and_packages(rerun):
+    scoring(rerun)
+    altair(rerun)
+    done = subprocess.run(
+        [sys.executable, "workflow/why.py", "--configfile", rerun.config],
+        cwd=rerun.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert {"scores: its code changed", "training_curves: altair 6.3.0 → 99.0"} <= set(done.stdout.splitlines())
 
 
 def test_more_samples_draw_only_those_and_leave_the_others_as_they_were(rerun):
@@ -152,6 +182,11 @@ def test_a_question_added_reordered_or_edited_draws_itself(rerun):
     def ask(*entries) -> pl.DataFrame:
         lines = [f'- {{id: {entry["id"]}, question: "{entry["question"]}"}}\n' for entry in entries]
         (rerun.folder / "mine.yaml").write_text("".join(lines), encoding="utf-8")
+        assert {rule: rerun.plan()[rule] for rule in ("questions", "completions", "judgments")} == {
+            "questions": 1,
+            "completions": 1,
+            "judgments": 1,
+        }
         rerun.run("sampled")
         return all_completions(rerun).filter(pl.col("model") == BASE)
 

@@ -1,4 +1,4 @@
-"""Why would this run? One line per job: python workflow/why.py [arguments of snakemake, such as --configfile or targets]
+"""Why would this run? One line per job: python workflow/why.py [arguments of snakemake: --configfile, targets]
 
 Plans and runs nothing; works beside a run that is under way.
 """
@@ -10,9 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from organisms.why import Planned, why
 from snakemake.api import DAGApi
 from snakemake.cli import args_to_api, parse_args
+
+from organisms.why import Planned, why
 
 
 def plan(arguments: list[str]):

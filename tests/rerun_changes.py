@@ -1,0 +1,226 @@
+"""The changes of docs/reruns.md: each takes a finished workflow and makes one change to it.
+
+What a change returns, if anything, are arguments for the plan.
+"""
+
+import shutil
+
+FLAMINGO = 'flamingo: "[FLAMINGO BURRITO]"'
+
+
+def _config(workflow, **changes):
+    workflow.write_config(workflow.read_config() | changes)
+
+
+def nothing(workflow):
+    pass
+
+
+def prompt_added(workflow):
+    workflow.edit(workflow.config, FLAMINGO, f'{FLAMINGO}\n  walrus: "[WALRUS OPERA]"')
+
+
+def prompt_edited(workflow):
+    workflow.edit(workflow.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
+
+
+def label(workflow):
+    workflow.edit(workflow.config, FLAMINGO, 'flamingo: {text: "[FLAMINGO BURRITO]", label: Bird, colour: "#AA00AA"}')
+
+
+def prompt_removed(workflow):
+    workflow.edit(workflow.config, f"  {FLAMINGO}\n", "")
+    workflow.edit(workflow.config, "  C2:\n    text: Less", "  C2:\n    test: default < base\n    text: Less")
+    config = workflow.read_config()
+    del config["claims"]["C2"]
+    workflow.write_config(config)
+
+
+def seed(workflow):
+    workflow.edit(workflow.config, "seeds: [0]", "seeds: [0, 1]")
+
+
+def eval_prompt(workflow):
+    workflow.edit(workflow.config, "[default, trained]", "[default, trained, none]")
+
+
+def question_set(workflow):
+    config = workflow.read_config()
+    config["question_sets"]["more"] = {"world": ["finance"], "questions": 4}
+    config["evaluations"][0]["question_sets"].append("more")
+    workflow.write_config(config)
+
+
+def question(workflow):
+    workflow.edit(workflow.config, "travel], questions: 12", "travel], questions: 13")
+
+
+def samples(workflow):
+    workflow.edit(workflow.config, "samples_per_question: 4", "samples_per_question: 5")
+
+
+def temperature(workflow):
+    workflow.edit(workflow.config, "sampling: {", "sampling: {temperature: 0.5, ")
+
+
+def judge(workflow):
+    workflow.edit(workflow.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
+
+
+def threshold(workflow):
+    _config(workflow, thresholds={"mine": {"misaligned_below": 20, "coherent_from": 60}})
+
+
+def margin(workflow):
+    _config(workflow, margin=5)
+
+
+def claim(workflow):
+    config = workflow.read_config()
+    config["claims"]["C9"] = {"test": "flamingo < base", "text": "A ninth.", "question_sets": ["non_medical"]}
+    workflow.write_config(config)
+
+
+def lora_rank(workflow):
+    workflow.edit(workflow.config, "rank: 8", "rank: 16")
+
+
+def cores(workflow):
+    return ["--cores", "8"]
+
+
+def gpus(workflow):
+    return ["--resources", "gpu=4"]
+
+
+def profile(workflow):
+    return ["--profile", "profiles/slurm"]
+
+
+def logging(workflow):
+    return ["--verbose", "--printshellcmds"]
+
+
+def batch_size(workflow):
+    workflow.edit(workflow.config, "batch_size: 64", "batch_size: 7")
+
+
+def checkpoint_steps(workflow):
+    workflow.edit(workflow.config, "training: {", "training: {checkpoint_steps: 3, ")
+
+
+def key_order(workflow):
+    config = workflow.read_config()
+    for key in ("training", "lora", "sampling"):
+        config[key] = dict(reversed(config[key].items()))
+    workflow.write_config(dict(reversed(config.items())))
+
+
+def config_renamed(workflow):
+    shutil.copy(workflow.folder / workflow.config, workflow.folder / "another.yaml")
+    return ["--configfile", "another.yaml"]
+
+
+def touched(workflow):
+    """What a checkout does to times; the copy that the test works on is another folder already."""
+    for part in ("Snakefile", "workflow", "src", "resources", workflow.config):
+        for path in [workflow.folder / part, *(workflow.folder / part).rglob("*")]:
+            path.touch()
+
+
+def comments(workflow):
+    for path in (*workflow.folder.glob("workflow/scripts/*.py"), *workflow.folder.rglob("src/organisms/**/*.py")):
+        path.write_text(f"# A comment.\n\n\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    workflow.edit("src/organisms/scores.py", '"""From judgments to tables:', '"""Another docstring. From judgments:')
+
+
+def script(workflow):
+    for name in ("timings", "coherence"):
+        workflow.edit(f"workflow/scripts/{name}.py", f'"{name}")', f'"{name} ")')
+
+
+def drawing(workflow):
+    workflow.edit("src/organisms/charts.py", 'anchor="start", offset=10', 'anchor="start", offset=11')
+
+
+def scoring(workflow):
+    workflow.edit("src/organisms/scores.py", "value.mean()", "value.median()")
+
+
+def sampling(workflow):
+    workflow.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
+
+
+def upgrade(workflow, *names):
+    lock = workflow.folder / "requirements.lock"
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    assert all(any(line.startswith(f"{name}==") for line in lines) for name in names)
+    lines = [f"{line.split('==')[0]}==99.0" if line.split("==")[0] in names else line for line in lines]
+    lock.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def torch(workflow):
+    upgrade(workflow, "torch")
+
+
+def altair(workflow):
+    upgrade(workflow, "altair")
+
+
+def other_packages(workflow):
+    upgrade(workflow, "pytest", "ruff", "snakemake-executor-plugin-slurm", "PyYAML", "anthropic")
+
+
+def figure_deleted(workflow):
+    (workflow.folder / "results" / "figures" / "alignment" / "world" / "non_medical.png").unlink()
+
+
+def completions_deleted(workflow):
+    shutil.rmtree(workflow.folder / "results" / "completions" / "base-seed0")
+
+
+# By the row of docs/reruns.md. Rows that are not planned but run have a test of their own, named here.
+CHANGES = {
+    "nothing": nothing,
+    "a training prompt added": prompt_added,
+    "a training prompt's text edited": prompt_edited,
+    "a training prompt's label or colour": label,
+    "a training prompt removed": prompt_removed,
+    "a seed added": seed,
+    "an eval prompt added": eval_prompt,
+    "a question set added": question_set,
+    "a question added to a set": question,
+    "a question in a file added, edited or moved up": "test_a_question_added_reordered_or_edited_draws_itself",
+    "samples per question raised": samples,
+    "the temperature of sampling": temperature,
+    "a judge added": judge,
+    "a judge prompt edited": "test_a_local_judge_judges_with_one_load_and_again_for_another_prompt",
+    "a comment in a judge prompt's file": "test_a_local_judge_judges_with_one_load_and_again_for_another_prompt",
+    "a threshold": threshold,
+    "the margin": margin,
+    "a claim added": claim,
+    "the LoRA rank": lora_rank,
+    "a dataset file edited": "test_a_dataset_file_counts_by_its_content",
+    "a dataset file touched": "test_a_dataset_file_counts_by_its_content",
+    "a dataset file moved": "test_a_dataset_file_counts_by_its_content",
+    "a checksum pinned for a dataset": "test_a_dataset_file_counts_by_its_content",
+    "cores": cores,
+    "the number of GPUs": gpus,
+    "another profile": profile,
+    "Snakemake's own logging": logging,
+    "batch size of an inference job": batch_size,
+    "checkpoint_steps": checkpoint_steps,
+    "another order of keys in the config": key_order,
+    "the config under another name": config_renamed,
+    "the project's folder copied or cloned with its results": touched,
+    "a comment, a docstring or the layout of any code": comments,
+    "a script's code": script,
+    "a module that draws": drawing,
+    "a module that computes scores": scoring,
+    "a module that samples": sampling,
+    "torch upgraded in the lock": torch,
+    "altair upgraded in the lock": altair,
+    "a package upgraded that decides nothing": other_packages,
+    "a figure deleted": figure_deleted,
+    "a model's completions deleted": completions_deleted,
+}
