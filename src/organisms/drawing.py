@@ -20,12 +20,14 @@ def draw(
 ) -> None:
     """Draw a completion for each planned row (`completions.planned_rows`) and give them to `keep`, batch by batch.
 
-    base_files: as `models.base_folder` takes them. adapter: its folder, or None for the base model. base: `device` and
-    `dtype`. keep: as `sampling.sample` takes it; places are those in `rows`. Rows may have different settings.
+    base_files: as `models.base_folder` takes them. adapter: its folder, or None for the base model. base: `device`,
+    `dtype` and `trust_remote_code`. keep: as `sampling.sample` takes it; places are those in `rows`. Rows may have
+    different settings.
     """
     check_device(base["device"])
     folder = base_folder(base_files)
-    model, tokenizer = load_organism(folder, adapter, **base), load_tokenizer(folder)
+    model = load_organism(folder, adapter, **base)
+    tokenizer = load_tokenizer(folder, trust_remote_code=base["trust_remote_code"])
     by_settings: dict[Settings, list[int]] = {}
     for place, row in enumerate(rows):
         settings = Settings(row["temperature"], row["top_p"], row["top_k"], row["max_new_tokens"])

@@ -7,18 +7,19 @@ from organisms.errors import UserError
 MODEL_FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 
 
-def download_model(name: str, revision: str | None, key: str = "base_model") -> dict:
+def download_model(name: str, revision: str | None, key: str = "base_model", trust_remote_code: bool = False) -> dict:
     """Fetch a model's configuration, tokenizer and safetensors into the Hugging Face cache.
 
-    Returns `name`, `folder` (where the snapshot lies) and `commit` (which one it is). No weights in other formats and
-    no code are fetched. key: where the config names it, for errors. Raises UserError if there is no such model or the
-    hub cannot be reached.
+    Returns `name`, `folder` (where the snapshot lies) and `commit` (which one it is). No weights in other formats are
+    fetched, and code only if trust_remote_code says so. key: where the config names it, for errors. Raises UserError if
+    there is no such model or the hub cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
+    patterns = [*MODEL_FILES, "*.py"] if trust_remote_code else MODEL_FILES
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=MODEL_FILES))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{key} '{name}' at revision {revision or 'main'} cannot be fetched: {reason}") from error

@@ -1,7 +1,9 @@
 """What a job says: everything into its log file, progress to the terminal as well, and last what it was made of."""
 
 import contextlib
+import errno
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -45,32 +47,53 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
     manifest.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
-    log = path.open("w", buffering=1, encoding="utf-8")
+    # Not buffered: on a full disk a line that cannot be written is lost, and nothing else.
+    log = path.open("wb", buffering=0)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     start = time.monotonic()
-    log.write(f"imports: {time.time() - psutil.Process().create_time():.2f} s\n")
+
+    def note(line: str) -> None:
+        with contextlib.suppress(OSError):
+            log.write(f"{line}\n".encode())
 
     def report(line: str) -> None:
-        log.write(f"{line}\n")
+        note(line)
         terminal.write(f"[{name}] {line}\n")
 
+    note(f"imports: {time.time() - psutil.Process().create_time():.2f} s")
     try:
         yield report
         sys.stdout.flush()
         seconds = time.monotonic() - start
         if len(job.output):
             write_manifest(job_manifest(job.rule, job.params, job.input, job.output, seconds), manifest)
-        log.write(f"done in {seconds:.1f} s\n")
+        note(f"done in {seconds:.1f} s")
     except UserError as error:
         report(f"error: {error}")
         sys.exit(1)
     except Exception as error:
-        traceback.print_exc()
-        message = (str(error).splitlines() or [""])[0]
-        terminal.write(f"[{name}] error: {type(error).__name__}: {message} (traceback in {path})\n")
+        note(traceback.format_exc())
+        if _is_full(error, results):
+            report(f"error: the disk of {results.absolute()} is full; free some space and run again")
+        else:
+            message = (str(error).splitlines() or [""])[0]
+            terminal.write(f"[{name}] error: {type(error).__name__}: {message} (traceback in {path})\n")
         sys.exit(1)
     finally:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
+def _is_full(error: BaseException, folder: Path) -> bool:
+    """Whether an error comes from a full disk; libraries wrap the system's error, or say just that they failed."""
+    if shutil.disk_usage(folder).free < 64 * 1024:
+        return True
+    chain: BaseException | None = error
+    while chain is not None:
+        if getattr(chain, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in str(chain):
+            return True
+        chain = chain.__cause__ or chain.__context__
+    return "No space left on device" in str(error)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from organisms.errors import UserError
 from organisms.files import sha256_of, whole_file
 from organisms.packages import installed
 
@@ -128,6 +129,14 @@ def write_manifest(manifest: dict, path: str | Path) -> None:
     """Write a manifest as JSON, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(path: str | Path) -> dict:
+    """A manifest. Raises UserError naming the file if it is damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
 
 
 def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str, dict], list[str]]:

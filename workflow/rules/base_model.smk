@@ -60,7 +60,7 @@ rule download_model:
     conda:
         "../../envs/models.yaml"
     params:
-        settings=as_json({key: config["base_model"][key] for key in ("name", "revision")}),
+        settings=as_json({key: config["base_model"][key] for key in ("name", "revision", "trust_remote_code")}),
         code=code("download_model"),
     message:
         "Fetching the base model"

@@ -112,7 +112,8 @@ def model_folder_files(folder):
 
 
 def base_params():
-    return as_json({key: config[key] for key in ("device", "dtype")})
+    trusted = {"trust_remote_code": config["base_model"]["trust_remote_code"]}
+    return as_json({key: config[key] for key in ("device", "dtype")} | trusted)
 
 
 def dataset_source(wildcards):

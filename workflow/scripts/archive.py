@@ -1,15 +1,15 @@
 """Rule archive: config, tables, figures, pages and provenance → one ZIP file for a paper's supplement."""
 
-import json
 import os
 from pathlib import Path
 
 from organisms.job_log import job_log
+from organisms.provenance import read_manifest
 from organisms.supplement import secrets_of, write_supplement
 
 with job_log(snakemake, "archive") as report:
     results = Path(snakemake.config["results"])
-    jobs = json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8"))["jobs"]
+    jobs = read_manifest(snakemake.input.manifest)["jobs"]
     files = [*map(Path, snakemake.input), *(results / "manifests" / f"{name}.json" for name in jobs)]
     named = {str(path.relative_to(results)): path for path in files}
     size = write_supplement(named, snakemake.config, secrets_of(snakemake.config, os.environ), snakemake.output[0])

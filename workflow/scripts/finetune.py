@@ -17,7 +17,7 @@ with job_log(snakemake, f"finetune {folder.name}") as report:
     check_device(base["device"])
     training = TrainingSettings(**settings["training"])
     base_model = base_folder(snakemake.input.base)
-    tokenizer = load_tokenizer(base_model)
+    tokenizer = load_tokenizer(base_model, trust_remote_code=base["trust_remote_code"])
     rows, n_dropped = within_max_length(
         tokenizer, tables.read(snakemake.input.variant, "variant").to_dicts(), training.max_length, training.too_long
     )

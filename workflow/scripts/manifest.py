@@ -1,16 +1,14 @@
 """Rule manifest: the manifests of the jobs that led to the results → what the whole run was made of."""
 
-import json
 from pathlib import Path
 
 from organisms.job_log import job_log
-from organisms.provenance import lineage, run_manifest, write_manifest
+from organisms.provenance import lineage, read_manifest, run_manifest, write_manifest
 
 with job_log(snakemake, "manifest") as report:
     folder = Path(snakemake.params.manifests)
     manifests = {
-        str(path.relative_to(folder).with_suffix("")): json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*.json"))
+        str(path.relative_to(folder).with_suffix("")): read_manifest(path) for path in sorted(folder.rglob("*.json"))
     }
     jobs, broken = lineage([*snakemake.input.results, *snakemake.input.hashed], manifests)
     for line in broken:
