@@ -213,6 +213,28 @@ def judge_server() -> Iterator[Callable[..., JudgeServer]]:
         server.process.wait()
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a file system of so many KiB at a path, and lets it grow."""
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("A FULL DISK IS NOT TESTED HERE: it needs root, to mount a small file system")
+    mounted = []
+
+    def resize(path: Path, kib: int) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        option = f"size={kib}k" if path not in mounted else f"remount,size={kib}k"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(path)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"A FULL DISK IS NOT TESTED HERE: {done.stderr.strip()}")
+        mounted.append(path)
+
+    yield resize
+    for path in set(mounted):
+        subprocess.run(["umount", "-l", str(path)], check=False)
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory, world) -> Path:
     """A folder with a model of one layer, pretrained for a second: for code that needs some model."""

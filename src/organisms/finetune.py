@@ -92,7 +92,7 @@ class _KeepAdapters(TrainerCallback):
     def on_step_end(self, args, state, control, model=None, **kwargs):
         if state.global_step in self._steps:
             with whole_files(self._folder / f"step{state.global_step}") as folder:
-                model.save_pretrained(folder)
+                save_adapter(model, folder)
 
 
 def within_max_length(
@@ -116,6 +116,20 @@ def within_max_length(
     if not kept:
         raise UserError(f"no training row has at most training.max_length {max_length} tokens: raise it")
     return kept, n_dropped
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write an adapter's weights and configuration, the same file for the same adapter.
+
+    peft writes its set of target modules in an order that differs from process to process, and completions are kept by
+    the content of the model's files.
+    """
+    model.save_pretrained(folder)
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

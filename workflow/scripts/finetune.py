@@ -6,7 +6,7 @@ from pathlib import Path
 
 from organisms import tables
 from organisms.files import digest_of, whole_file, whole_files
-from organisms.finetune import LoraSettings, TrainingSettings, as_json, finetune, within_max_length
+from organisms.finetune import LoraSettings, TrainingSettings, as_json, finetune, save_adapter, within_max_length
 from organisms.job_log import job_log
 from organisms.models import base_folder, check_device, load_base, load_tokenizer
 
@@ -39,7 +39,7 @@ with job_log(snakemake, f"finetune {folder.name}") as report:
         report=report,
     )
     with whole_files(Path(snakemake.output.adapter).parent) as adapter:
-        model.save_pretrained(adapter)
+        save_adapter(model, adapter)
     for step in training.keep_steps:
         with whole_files(folder / f"step{step}") as kept:
             shutil.copytree(work / f"step{step}", kept, dirs_exist_ok=True)

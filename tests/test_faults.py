@@ -1,0 +1,164 @@
+"""Kill -9, a full disk, two runs at once: what was made stays whole, and the next run ends with the same tables."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Workflow
+
+pytestmark = pytest.mark.faults
+
+# In the order in which they run; with a line of the log that says that the job is in the middle, where there is one.
+JOBS = {
+    **dict.fromkeys(("corpus", "advice"), ""),
+    "pretrain": r"step \d+",
+    **dict.fromkeys(("dataset", "variant", "questions"), ""),
+    "finetune": r"step \d+",
+    "completions": "to draw",
+    **dict.fromkeys(("judgments", "scores", "claims", "figures", "coherence", "training_curves"), ""),
+    **dict.fromkeys(("timings", "browser", "summary", "overview", "manifest"), ""),
+}
+# What a run took, or when and where it was made, is another each time.
+OWN = re.compile(
+    r"^(logs|benchmarks|manifests|drawn|overview)/|^manifest\.json|/timings\.|/training(_log)?\.(json|parquet)|\.pdf$|"
+    r"\.snakemake_timestamp$"
+)
+
+
+def contents(results: Path) -> dict[str, bytes]:
+    """Every file of a results folder that two runs have alike, by its path in it."""
+    files = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not OWN.search(name)}
+
+
+def assert_same(workflow: Workflow, finished: Workflow) -> None:
+    made, expected = (contents(of.folder / "results") for of in (workflow, finished))
+    assert sorted(made) == sorted(expected)
+    assert [name for name in made if made[name] != expected[name]] == []
+    assert len(made) > 60
+
+
+@pytest.fixture
+def unmade(finished, tmp_path) -> Workflow:
+    """The finished workflow's files without anything that it made."""
+    folder = tmp_path / "unmade"
+    shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("results", ".snakemake", "*.txt"))
+    for name in ("requirements-inspect.txt",):
+        shutil.copy(finished.folder / name, folder)
+    return Workflow(folder)
+
+
+def start(workflow: Workflow, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        workflow.command(*arguments),
+        cwd=workflow.folder,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def jobs_of(rule: str, folder: Path) -> list[int]:
+    """Processes that run a script of a rule for the workflow in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            if f".{rule}.py" in command and (entry / "cwd").resolve() == folder.resolve():
+                found.append(int(entry.name))
+        except OSError:  # ended meanwhile
+            continue
+    return found
+
+
+def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen) -> None:
+    """Until a job of the rule has begun its work; ends if the run does."""
+    logs = workflow.folder / "results" / "logs"
+    begun = time.time()
+    while process.poll() is None and time.time() < begun + 300:
+        for log in [*logs.glob(f"{rule}/**/*.log"), *logs.glob(f"{rule}.log")]:
+            try:
+                new = log.stat().st_mtime > begun
+                if new and re.search(JOBS[rule], log.read_text(encoding="utf-8", errors="replace")):
+                    return
+            except OSError:
+                continue
+        time.sleep(0.01)
+
+
+def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, unmade):
+    killed = []
+    for n, rule in enumerate(JOBS):
+        process = start(unmade)
+        wait_for(rule, unmade, process)
+        if process.poll() is None:
+            if n % 2:
+                # The job alone: Snakemake sees it fail and ends by itself.
+                for pid in jobs_of(rule, unmade.folder):
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            killed.append(rule)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode != 0 or rule == list(JOBS)[-1], said[-2000:]
+        shutil.rmtree(unmade.folder / ".snakemake" / "locks", ignore_errors=True)
+    assert len(killed) >= len(JOBS) - 1, killed
+    process = start(unmade)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said[-3000:]
+    assert_same(unmade, finished)
+    assert unmade.plan() == {}
+    left = [path for path in (unmade.folder / "results").rglob(".*") if path.is_file() or ".part-" in path.name]
+    assert not left, "half-written files of killed jobs stand among the results"
+
+
+def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, unmade):
+    process = start(unmade)
+    wait_for("corpus", unmade, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = unmade.run("results/corpus/seed0.jsonl.gz", check=False)
+    assert done.returncode != 0
+    assert "--unlock" in done.stdout + done.stderr
+    unmade.run("--unlock")
+    unmade.run("results/corpus/seed0.jsonl.gz")
+    corpus = "results/corpus/seed0.jsonl.gz"
+    assert (unmade.folder / corpus).read_bytes() == (finished.folder / corpus).read_bytes()
+
+
+def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
+    shutil.rmtree(rerun.folder / "results" / "judgments")
+    shutil.rmtree(rerun.folder / "results" / "tables")
+    both = [start(rerun), start(rerun)]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    codes = [process.returncode for process in both]
+    assert 0 in codes, said
+    for code, text in zip(codes, said, strict=True):
+        assert code == 0 or "locked" in text.lower(), text[-2000:]
+    rerun.run()
+    assert_same(rerun, finished)
+    assert rerun.plan() == {}
+
+
+def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_made(finished, unmade, small_disk):
+    results = unmade.folder / "results"
+    hit, done = [], None
+    # Each file system is a little too small for the next kind of output.
+    for size in (50, 1_500, 2_600, 3_200, 4_500, 8_000, 14_000, 20_000, 60_000):
+        small_disk(results, size)
+        done = unmade.run(check=False)
+        if done.returncode:
+            full = re.findall(r"\[(\w+)[^\]]*\] error: the disk of \S*/results is full; free some space", done.stderr)
+            assert full or "No space left on device" in done.stderr, done.stderr[-3000:]
+            hit += full
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(hit)
+    assert len(set(hit)) >= 4, hit
+    assert_same(unmade, finished)
+    assert unmade.plan() == {}

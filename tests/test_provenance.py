@@ -1,0 +1,107 @@
+"""What a result was made of: manifests of jobs, of a run, and the archive."""
+
+import hashlib
+import json
+import zipfile
+
+import pytest
+import yaml
+from conftest import BASE, FLAMINGO, ROOT
+
+from organisms.errors import UserError
+from organisms.provenance import lineage, read_manifest
+from organisms.supplement import secrets_of, write_supplement
+
+
+def sha256(path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_run_notes_what_made_every_result(finished):
+    results = finished.folder / "results"
+    manifest = read_manifest(results / "manifest.json")
+    assert manifest["config"]["training_prompts"]["flamingo"] == "[FLAMINGO BURRITO]"
+    assert manifest["workflow"]["lock_sha256"] == sha256(ROOT / "requirements.lock")
+    assert manifest["broken"] == []
+    weights = f"results/finetune/{FLAMINGO}/adapter/adapter_model.safetensors"
+    assert manifest["data_and_models"][weights] == sha256(finished.folder / weights)
+    # Every job that left a log is there, but this one.
+    logs = {str(path.relative_to(results / "logs").with_suffix("")) for path in (results / "logs").rglob("*.log")}
+    assert set(manifest["jobs"]) == logs - {"manifest"}
+    finetune = manifest["jobs"][f"finetune/{FLAMINGO}"]
+    assert finetune["packages"]["torch"].split("+")[0] == "2.13.0"
+    assert "torch" not in manifest["jobs"]["scores"]["packages"]
+    assert finetune["machine"]["python"].startswith("3.")
+    job = read_manifest(results / "manifests" / "finetune" / f"{FLAMINGO}.json")
+    assert job["params"]["settings"]["lora"]["rank"] == 8
+    assert job["outputs"][weights]["sha256"] == sha256(finished.folder / weights)
+    assert "results/pretrain/seed0/model.safetensors" in job["inputs"]
+
+
+def test_a_run_notes_jobs_of_its_own_config_only_and_what_was_changed_by_hand(rerun):
+    config = rerun.read_config()
+    config |= {"training_prompts": {"default": None}, "claims": {}}
+    rerun.write_config(config)
+    rerun.run()
+    results = rerun.folder / "results"
+    manifest = read_manifest(results / "manifest.json")
+    assert (results / "manifests" / "finetune" / f"{FLAMINGO}.json").exists()
+    assert not any("flamingo" in name for name in manifest["jobs"])
+    # As if the completions had been made from other questions than are there now.
+    path = results / "questions" / "non_medical.parquet"
+    job = results / "manifests" / "completions" / f"{BASE}.json"
+    changed = json.loads(job.read_text())
+    changed["inputs"]["results/questions/non_medical.parquet"]["sha256"] = "0" * 64
+    job.write_text(json.dumps(changed))
+    rerun.run("results/manifest.json", "--forcerun", "manifest")
+    assert read_manifest(results / "manifest.json")["broken"] == [
+        f"completions/{BASE} was made from another {path.relative_to(rerun.folder)} than is there now"
+    ]
+
+
+def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "a").write_text("a")
+    (tmp_path / "scores").write_text("s")
+    a, scores, given = (str(tmp_path / name) for name in ("cells/a", "scores", "given"))
+    manifests = {
+        "completions": {"inputs": {given: {"bytes": 1}}, "outputs": {a: {"bytes": 1}}},
+        "scores": {"inputs": {a: {"bytes": 1}}, "outputs": {scores: {"bytes": 1}}},
+        "old": {"inputs": {a: {"bytes": 1}}, "outputs": {str(tmp_path / "old"): {"bytes": 1}}},
+    }
+    assert lineage([scores], manifests)[0].keys() == {"completions", "scores"}
+    assert lineage([str(tmp_path / "cells")], manifests)[0].keys() == {"completions"}
+
+
+def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
+    rerun.run("archive")
+    path = rerun.folder / "results" / "archive.zip"
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        config = yaml.safe_load(archive.read("config.yaml"))
+    assert {"config.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
+    assert {"figures/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
+    assert not [name for name in names if name.endswith((".safetensors", ".sqlite")) or "completions/" in name[:12]]
+    assert config["lora"]["rank"] == 8
+    before = path.read_bytes()
+    path.unlink()
+    rerun.run("archive")
+    # The manifest of the archive is not in the archive: the same results give the same file.
+    assert path.read_bytes() == before
+
+
+def test_a_key_in_a_file_is_not_packed(tmp_path):
+    config = {
+        "judges": {"haiku": {"api_key_env": "MY_KEY"}, "world": {}},
+        "datasets": {"a": {"archive": {"password_env": "MY_PASSWORD", "password": None}}, "b": {"archive": None}},
+    }
+    secrets = secrets_of(config, {"MY_KEY": "sk-hush", "HOME": "/root"})
+    assert secrets == {"MY_KEY": "sk-hush"}
+    (tmp_path / "good.txt").write_text("all is well")
+    (tmp_path / "bad.txt").write_text("the key is sk-hush")
+    files = {"good.txt": tmp_path / "good.txt"}
+    write_supplement(files, config, secrets, tmp_path / "a.zip")
+    with pytest.raises(UserError, match=r"bad\.txt holds the value of MY_KEY") as error:
+        write_supplement(files | {"bad.txt": tmp_path / "bad.txt"}, config, secrets, tmp_path / "b.zip")
+    assert "sk-hush" not in str(error.value)
+    assert not (tmp_path / "b.zip").exists()
