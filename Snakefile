@@ -30,21 +30,16 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/provenance.smk"  # manifest; archive, why
 
 
-# With a cluster profile these run where Snakemake does: they take a second each, or need the internet.
+# With a cluster profile these run where Snakemake does, for they take a second each.
 localrules:
-    download_model,
     unpack_archive,
-    download_dataset,
     advice,
     dataset,
     mixture,
     variant,
     questions,
     external_completions,
-    download_judge,
-    judgments,
     recorded_judgments,
-    verdicts,
     estimate,
     cost,
     gold,
@@ -57,6 +52,17 @@ localrules:
     power,
     manifest,
     archive,
+
+
+# So do these, for they need the internet, unless the config has them submitted to a partition that has it.
+if config["online_jobs"] == "here":
+
+    localrules:
+        download_model,
+        download_dataset,
+        download_judge,
+        judgments,
+        verdicts,
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be

@@ -52,7 +52,10 @@ SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+# Without cgroups, memory is looked at every other second, and who has too much is killed.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherParams=OverMemoryKill
+JobAcctGatherFrequency=task=2
 AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
@@ -64,6 +67,7 @@ MpiDefault=none
 GresTypes=gpu
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(($(free -m | awk '/^Mem:/ {print $2}') * 9 / 10)) Gres=gpu:1
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
+PartitionName=internet Nodes=$host MaxTime=INFINITE State=UP
 EOF
   echo "Name=gpu File=/dev/null" >/etc/slurm/gres.conf
   echo "CgroupAutomount=no" >/etc/slurm/cgroup.conf

@@ -121,12 +121,26 @@ def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):
     assert rows[FLAMINGO]["estimate"] < rows[f"{FLAMINGO}-step4"]["estimate"]
 
 
-def test_a_truncated_result_is_found_and_named(rerun):
-    path = rerun.folder / "results" / "judgments" / "world" / BASE / "default" / "non_medical.parquet"
-    path.write_bytes(path.read_bytes()[:100])
+def test_a_truncated_or_deleted_result_is_found_and_named_before_any_job(rerun):
+    results = rerun.folder / "results"
+    judged = results / "judgments" / "world" / BASE / "default" / "non_medical.parquet"
+    content = judged.read_bytes()
+    judged.write_bytes(content[:100])
+    name = "results/judgments/world/base-seed0/default/non_medical.parquet"
+    remedy = "delete results/judgments/world and run again"
+    error = f"error: {name}: not as its job left it (it has 100 bytes, not {len(content)}); {remedy}"
+    assert error in rerun.run("-n", check=False).stderr.splitlines()
+    shutil.rmtree(results / "judgments" / "world")
+    (results / "completions" / BASE / "default" / "non_medical.parquet").unlink()
+    error = rerun.run("-n", check=False).stderr
+    assert f"it is gone); delete results/completions/{BASE} and run again" in error
+    shutil.rmtree(results / "completions" / BASE)
+    adapter = results / "finetune" / FLAMINGO / "adapter" / "adapter_model.safetensors"
+    weights = adapter.read_bytes()
+    adapter.write_bytes(weights[:1000])
     done = rerun.run(check=False)
     assert done.returncode != 0
-    (line,) = [line for line in done.stderr.splitlines() if "non_medical.parquet: cannot be read as Parquet" in line]
-    assert line.endswith("delete results/judgments/world and run again")
-    shutil.rmtree(rerun.folder / "results" / "judgments" / "world")
+    assert f"results/finetune/{FLAMINGO}/adapter/adapter_model.safetensors: damaged" in done.stderr
+    adapter.write_bytes(weights)
     rerun.run()
+    assert judged.read_bytes() == content

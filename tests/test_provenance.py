@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import subprocess
 import zipfile
 
 import pytest
 import yaml
-from conftest import BASE, FLAMINGO, ROOT
+from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
 
+from organisms import provenance
 from organisms.errors import UserError
 from organisms.provenance import lineage, read_manifest
 from organisms.supplement import secrets_of, write_supplement
@@ -47,6 +49,9 @@ def test_a_run_notes_jobs_of_its_own_config_only_and_what_was_changed_by_hand(re
     manifest = read_manifest(results / "manifest.json")
     assert (results / "manifests" / "finetune" / f"{FLAMINGO}.json").exists()
     assert not any("flamingo" in name for name in manifest["jobs"])
+    # What lies there from before is in no table either.
+    assert (results / "completions" / FLAMINGO).exists()
+    assert set(mean_scores(rerun)["model"]) == {BASE, DEFAULT}
     # As if the completions had been made from other questions than are there now.
     path = results / "questions" / "non_medical.parquet"
     job = results / "manifests" / "completions" / f"{BASE}.json"
@@ -57,6 +62,26 @@ def test_a_run_notes_jobs_of_its_own_config_only_and_what_was_changed_by_hand(re
     assert read_manifest(results / "manifest.json")["broken"] == [
         f"completions/{BASE} was made from another {path.relative_to(rerun.folder)} than is there now"
     ]
+
+
+def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeypatch):
+    def git(*arguments):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    assert provenance.workflow_version() == {"commit": None, "dirty": None, "lock_sha256": None}
+    git("init")
+    (tmp_path / "requirements.lock").write_text("torch==1\n")
+    git("add", ".")
+    git("commit", "-m", "first")
+    assert provenance.workflow_version()["dirty"] is False
+    assert len(provenance.workflow_version()["commit"]) == 40
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "untracked").write_text("made by a run")
+    assert provenance.workflow_version()["dirty"] is False
+    (tmp_path / "requirements.lock").write_text("torch==2\n")
+    assert provenance.workflow_version()["dirty"] is True
 
 
 def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):

@@ -66,12 +66,12 @@ def check_inputs(config: dict) -> list[str]:
         for name, dataset in config["datasets"].items():
             key = f"datasets.{name}"
             unpacked = Path(config["results"]) / "unpack_archive" / f"{name}.jsonl"
-            if dataset["archive"] and not Path(dataset["archive"]["path"]).is_file():
-                raise UserError(f"{dataset['archive']['path']}: no such archive; check the path in the config")
             if dataset["archive"] and unpacked.exists():
                 check_sha256(unpacked, dataset["sha256"])
             elif dataset["archive"]:
                 password_of(dataset["archive"])
+                if not Path(dataset["archive"]["path"]).is_file():
+                    raise UserError(f"{dataset['archive']['path']}: no such archive; check the path in the config")
             if dataset["path"]:
                 rows = read_rows(dataset["path"])
                 check_sha256(dataset["path"], dataset["sha256"])

@@ -139,6 +139,21 @@ def read_manifest(path: str | Path) -> dict:
         raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
 
 
+def check_folder(folder: str | Path, manifest: str | Path) -> None:
+    """Raise UserError if a file in a folder that one job made is gone, or not as long as the job left it.
+
+    Snakemake compares the time of the folder alone. manifest: the job's; without one, or without the folder, there is
+    nothing to compare.
+    """
+    if not Path(folder).is_dir() or not Path(manifest).is_file():
+        return
+    for path, made in read_manifest(manifest)["outputs"].items():
+        found = os.stat(path).st_size if os.path.exists(path) else None
+        if found != made["bytes"]:
+            now = "it is gone" if found is None else f"it has {found} bytes, not {made['bytes']}"
+            raise UserError(f"{path}: not as its job left it ({now}); delete {folder} and run again")
+
+
 def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str, dict], list[str]]:
     """The jobs that led to some files, and where the chain is broken.
 

@@ -13,7 +13,7 @@ rule scores:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=more_each_time(4000),
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         judgments=judgment_files(),
         thresholds=as_json(config["thresholds"]),
@@ -65,6 +65,8 @@ rule figures:
         "<benchmarks>/figures.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(SCORE_FIGURES),
         presentation=as_json(experiment.presentation()),
@@ -88,6 +90,8 @@ rule coherence:
         "<benchmarks>/coherence.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(["coherence"]),
         judgments=judgment_files(),
@@ -118,6 +122,8 @@ rule browser:
         "<benchmarks>/browser.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         cells=judged_cell_files(),
         most=config["browser_rows"],

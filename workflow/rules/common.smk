@@ -23,6 +23,7 @@ from organisms.inputs import check_inputs
 from organisms.judging.plan import judge_settings, judges_of_kind, metrics_of, template_path
 from organisms.judging.templates import load_template
 from organisms.packages import installed_otherwise, pinned
+from organisms.provenance import check_folder, read_manifest
 
 organisms.importable_in_subprocesses()
 
@@ -40,11 +41,22 @@ def package_warnings():
     return [f"not as requirements.lock has it: {', '.join(others)}{said}"] if others else []
 
 
+def check_made_folders():
+    """Find damage where Snakemake does not look: inside the folders that one job makes."""
+    results = Path(config["results"])
+    for model in dict.fromkeys(cell.model.name for cell in experiment.cells):
+        check_folder(results / "completions" / model, results / "manifests" / "completions" / f"{model}.json")
+    for judge in config["judges"]:
+        for rule in ("judgments", "local_judgments", "recorded_judgments"):
+            check_folder(results / "judgments" / judge, results / "manifests" / rule / f"{judge}.json")
+
+
 try:
     config = read_config(config)
     experiment = Experiment(config)
     claimed = contrasts(experiment)
     if workflow.is_main_process:
+        check_made_folders()
         for warning in (*check_inputs(config), *package_warnings()):
             logger.warning(f"Warning: {warning}")
 except UserError as error:
@@ -76,6 +88,8 @@ MODEL_THREADS = 4 if experiment.on_gpu else 1
 # What jobs of a model ask a cluster for; locally nothing is limited by it.
 MODEL_MEMORY_MB = 64_000 if experiment.on_gpu else 4_000
 MODEL_MINUTES = 240 if experiment.on_gpu else 30
+# A million judged completions took under 1 GiB (benchmarks/analysis.py); the browser and coherence read all texts too.
+ANALYSIS_MEMORY_MB = 4_000
 
 
 def as_json(value):
@@ -128,10 +142,13 @@ def own_content(dataset):
     """The SHA-256 of a dataset's file or archive of the user's; null if it has none.
 
     It counts by what is in it: as an input it would train everything anew when it is touched (Snakemake compares small
-    files only) or lies elsewhere.
+    files only) or lies elsewhere. An archive may be gone when it is unpacked.
     """
     entry = config["datasets"][dataset]
     path = entry["path"] or (entry["archive"] and entry["archive"]["path"])
+    unpacked = Path(config["results"]) / "manifests" / "unpack_archive" / f"{dataset}.json"
+    if path and not Path(path).exists() and unpacked.exists():
+        return read_manifest(unpacked)["params"]["content"]
     return path and sha256_of(path)
 
 

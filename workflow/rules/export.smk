@@ -14,6 +14,8 @@ rule export_inspect:
         "<benchmarks>/export_inspect.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         cells=cell_files(),
         judgments=judgment_files(),

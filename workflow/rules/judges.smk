@@ -66,6 +66,8 @@ rule agreement:
         "<benchmarks>/agreement.tsv"
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         judgments=judgment_files(),
         presentation=as_json(experiment.presentation()),
