@@ -65,7 +65,9 @@ ReturnToService=2
 KillWait=5
 MpiDefault=none
 GresTypes=gpu
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(($(free -m | awk '/^Mem:/ {print $2}') * 9 / 10)) Gres=gpu:1
+# Twice the processors that are there: jobs that wait for something need none.
+SlurmdParameters=config_overrides
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(($(nproc) * 2)) RealMemory=$(($(free -m | awk '/^Mem:/ {print $2}') * 9 / 10)) Gres=gpu:1
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 PartitionName=internet Nodes=$host MaxTime=INFINITE State=UP
 EOF

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import polars as pl
 import pytest
-from conftest import ROOT, mean_scores
+from conftest import ROOT, copy_workflow
 from test_faults import assert_same
 
 pytestmark = pytest.mark.slurm
@@ -40,26 +43,15 @@ def cluster(tmp_path_factory):
     subprocess.run([CLUSTER, "down", folder], capture_output=True, check=False, timeout=60)
 
 
-@pytest.fixture
-def small(fresh_workflow):
-    """A miniature whose jobs take seconds."""
-    config = fresh_workflow.read_config()
-    config["base_model"]["miniature"]["examples"] = 400
-    config["question_sets"] = {"heldout_medical": {"heldout_of": "bad_medical", "questions": 4}}
-    config["claims"] = {}
-    config["training_prompts"] = {"default": None}
-    config["evaluations"] = [
-        {"models": ["finetuned"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
-    ]
-    fresh_workflow.write_config(config)
-    return fresh_workflow
-
-
 def slurm_jobs(folder) -> list[dict]:
-    """What SLURM says of the jobs that were started from a folder."""
+    """What SLURM says of the jobs that were started from a folder, in the order of their submission."""
     shown = subprocess.run(["scontrol", "show", "job", "-o"], capture_output=True, text=True, check=True, timeout=30)
     jobs = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in shown.stdout.splitlines()]
-    return [job for job in jobs if job.get("WorkDir") == str(folder)]
+    return sorted((job for job in jobs if job.get("WorkDir") == str(folder)), key=lambda job: int(job["JobId"]))
+
+
+def rule_of(job: dict) -> str:
+    return job["Comment"].removeprefix("rule_").split("_wildcards")[0]
 
 
 def submit(workflow, *arguments):
@@ -72,40 +64,20 @@ def submit(workflow, *arguments):
         pytest.fail(f"still running after {error.timeout} s\n{said}\n{slurm_jobs(workflow.folder)}")
 
 
-def rule_of(job: dict) -> str:
-    return job["Comment"].removeprefix("rule_").split("_wildcards")[0]
-
-
-def test_the_miniature_on_the_cluster_outlives_its_controller_and_shares_the_gpu(cluster, finished, fresh_workflow):
+def whole_miniature(folder, cluster):
+    """The tests' miniature, all of it; the controller restarts when the base model is there."""
+    workflow = copy_workflow(folder)
     # As a user would who has one partition with internet; elsewhere judges run where Snakemake does.
-    fresh_workflow.write_config(fresh_workflow.read_config() | {"online_jobs": "cluster"})
-    restarted = threading.Event()
+    workflow.write_config(workflow.read_config() | {"online_jobs": "cluster"})
 
     def restart():
-        while not list(fresh_workflow.folder.glob("results/pretrain/*/model.safetensors")):
+        while not list(folder.glob("results/pretrain/*/model.safetensors")):
             time.sleep(0.5)
         subprocess.run([CLUSTER, "controller", cluster], check=True, capture_output=True, timeout=60)
-        restarted.set()
+        (folder / "restarted").touch()
 
     threading.Thread(target=restart, daemon=True).start()
-    done = submit(fresh_workflow, *SUBMIT, "judgments:slurm_partition=internet")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
-    assert restarted.is_set()
-    assert_same(fresh_workflow, finished)
-    jobs = slurm_jobs(fresh_workflow.folder)
-    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    partitions = {rule_of(job): job["Partition"] for job in jobs}
-    # Jobs of a second run where Snakemake does.
-    assert {"pretrain", "finetune", "completions", "judgments", "scores", "figures"} <= set(partitions)
-    assert not {"variant", "questions", "claims", "manifest"} & set(partitions)
-    assert {rule for rule, partition in partitions.items() if partition == "internet"} == {"judgments"}
-    on_gpu = [job for job in jobs if "gpu" in job.get("TresPerJob", "") + job.get("TresPerNode", "")]
-    assert [rule_of(job) for job in on_gpu].count("finetune") == 2
-    assert [rule_of(job) for job in on_gpu].count("completions") == 3
-    spans = sorted((datetime.fromisoformat(job["StartTime"]), datetime.fromisoformat(job["EndTime"])) for job in on_gpu)
-    # One GPU: the next begins when the one before has ended.
-    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
-    assert fresh_workflow.plan() == {}
+    return workflow, submit(workflow, *SUBMIT, "judgments:slurm_partition=internet")
 
 
 # Put into a script: what happens in a job's first attempt, or in each.
@@ -117,26 +89,74 @@ HANGS_ONCE = (
 TAKES_MEMORY = "import time\nheld = b'x' * 2_500_000_000\ntime.sleep(8)\ndel held\n"
 
 
-def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(cluster, small):
-    small.edit("workflow/rules/common.smk", "MODEL_MINUTES = 240 if experiment.on_gpu else 30", "MODEL_MINUTES = 1")
-    small.edit("workflow/rules/common.smk", "64_000 if experiment.on_gpu else 4_000", "2_500")
+def troubled_miniature(folder):
+    """A still smaller one in which every kind of job meets another trouble at first."""
+    workflow = copy_workflow(folder)
+    config = workflow.read_config()
+    config["base_model"]["miniature"]["examples"] = 400
+    config["training_prompts"] = {"default": None}
+    config["question_sets"] = {"heldout_medical": {"heldout_of": "bad_medical", "questions": 4}}
+    config["claims"] = {}
+    config["evaluations"] = [
+        {"models": ["finetuned"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
+    ]
+    workflow.write_config(config)
+    workflow.edit("workflow/rules/common.smk", "MODEL_MINUTES = 240 if experiment.on_gpu else 30", "MODEL_MINUTES = 1")
+    workflow.edit("workflow/rules/common.smk", "64_000 if experiment.on_gpu else 4_000", "2_500")
     for rule, code in (("corpus", FAILS_ONCE), ("pretrain", HANGS_ONCE), ("completions", TAKES_MEMORY)):
-        script = small.folder / "workflow" / "scripts" / f"{rule}.py"
+        script = folder / "workflow" / "scripts" / f"{rule}.py"
         script.write_text(code + script.read_text(encoding="utf-8"), encoding="utf-8")
-    cancelled = []
 
     def cancel():
-        while not cancelled:
+        running: list[str] = []
+        while not running:
             time.sleep(0.5)
-            running = [job for job in slurm_jobs(small.folder) if job["JobState"] == "RUNNING"]
-            cancelled.extend(job["JobId"] for job in running if rule_of(job) == "finetune")
-        subprocess.run(["scancel", cancelled[0]], check=True, timeout=30)
+            jobs = slurm_jobs(folder)
+            running = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING" and rule_of(job) == "finetune"]
+        subprocess.run(["scancel", running[0]], check=True, timeout=30)
 
     threading.Thread(target=cancel, daemon=True).start()
-    done = submit(small, *SUBMIT)
+    return workflow, submit(workflow, "sampled", *SUBMIT)
+
+
+@pytest.fixture(scope="module")
+def runs(cluster, finished, tmp_path_factory):
+    """Two experiments on one cluster at once, as two users of it: each a workflow and how its run ended."""
+    whole, troubled = (tmp_path_factory.mktemp(name) for name in ("whole", "troubled"))
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.submit(whole_miniature, whole, cluster), pool.submit(troubled_miniature, troubled)
+        return [run.result() for run in both]
+
+
+def test_the_miniature_on_the_cluster_outlives_its_controller(runs, finished):
+    workflow, done = runs[0]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    assert (workflow.folder / "restarted").exists()
+    assert_same(workflow, finished)
+    jobs = slurm_jobs(workflow.folder)
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    partitions = {rule_of(job): job["Partition"] for job in jobs}
+    # Jobs of a second run where Snakemake does.
+    assert {"pretrain", "finetune", "completions", "judgments", "scores", "figures"} <= set(partitions)
+    assert not {"variant", "questions", "claims", "manifest"} & set(partitions)
+    assert {rule for rule, partition in partitions.items() if partition == "internet"} == {"judgments"}
+    assert workflow.plan() == {}
+
+
+def test_one_gpu_is_never_given_to_two_jobs_at_once(runs):
+    jobs = [job for workflow, _ in runs for job in slurm_jobs(workflow.folder)]
+    on_gpu = [job for job in jobs if "gpu" in job.get("TresPerJob", "") + job.get("TresPerNode", "")]
+    # Two and one finetunes, three and one models asked; in the second experiment each of them twice.
+    assert Counter(map(rule_of, on_gpu)) == {"finetune": 4, "completions": 5}
+    spans = sorted((datetime.fromisoformat(job["StartTime"]), datetime.fromisoformat(job["EndTime"])) for job in on_gpu)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+
+
+def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(runs):
+    workflow, done = runs[1]
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     attempts: dict[str, list[tuple]] = {}
-    for job in sorted(slurm_jobs(small.folder), key=lambda job: int(job["JobId"])):
+    for job in slurm_jobs(workflow.folder):
         attempts.setdefault(rule_of(job), []).append((job["JobState"], job["TimeLimit"], job["MinMemoryNode"]))
     # Twice the time and memory each: of the profile's defaults, and of what the rules of models ask for.
     assert attempts["corpus"] == [("FAILED", "00:20:00", "2000M"), ("COMPLETED", "00:40:00", "4000M")]
@@ -145,14 +165,17 @@ def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(c
     (killed, *_), second = attempts["completions"]
     assert killed in ("FAILED", "OUT_OF_MEMORY")
     assert second == ("COMPLETED", "00:02:00", "5000M")
-    assert set(mean_scores(small)["n"]) == {16}
-    assert small.plan() == {}
-    # A job that fails for good is named, with its reason in its log, and costs nothing that was made.
-    small.edit(small.config, "max_length: 256", "max_length: 16")
-    done = submit(small, "finetunes", "--retries=0", *SUBMIT)
+    assert len(pl.read_parquet(workflow.folder / "results" / "completions" / "*" / "*" / "*.parquet")) == 16
+    assert workflow.plan("sampled") == {}
+
+
+def test_a_job_that_fails_for_good_is_named_and_costs_nothing_that_was_made(runs):
+    workflow, _ = runs[1]
+    workflow.edit(workflow.config, "max_length: 256", "max_length: 16")
+    done = submit(workflow, "finetunes", "--retries=0", *SUBMIT)
     assert done.returncode != 0
     assert "Error in rule finetune" in done.stderr
-    (log,) = small.folder.glob("results/logs/finetune/*.log")
+    (log,) = workflow.folder.glob("results/logs/finetune/*.log")
     assert "longer than training.max_length 16" in log.read_text(encoding="utf-8")
-    assert not list(small.folder.glob("results/finetune/*/adapter/*.safetensors"))
-    assert (small.folder / "results" / "pretrain" / "seed0" / "model.safetensors").exists()
+    assert not list(workflow.folder.glob("results/finetune/*/adapter/*.safetensors"))
+    assert (workflow.folder / "results" / "pretrain" / "seed0" / "model.safetensors").exists()

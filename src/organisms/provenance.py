@@ -139,15 +139,17 @@ def read_manifest(path: str | Path) -> dict:
         raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
 
 
-def check_folder(folder: str | Path, manifest: str | Path) -> None:
+def check_folder(folder: Path, manifests: list[Path]) -> None:
     """Raise UserError if a file in a folder that one job made is gone, or not as long as the job left it.
 
-    Snakemake compares the time of the folder alone. manifest: the job's; without one, or without the folder, there is
-    nothing to compare.
+    Snakemake compares the time of the folder alone. manifests: where the manifests of jobs that may have made it would
+    be; the newest is the one. Without one, or without the folder, there is nothing to compare.
     """
-    if not Path(folder).is_dir() or not Path(manifest).is_file():
+    there = [path for path in manifests if path.is_file()]
+    if not folder.is_dir() or not there:
         return
-    for path, made in read_manifest(manifest)["outputs"].items():
+    newest = max(there, key=lambda path: path.stat().st_mtime_ns)
+    for path, made in read_manifest(newest)["outputs"].items():
         found = os.stat(path).st_size if os.path.exists(path) else None
         if found != made["bytes"]:
             now = "it is gone" if found is None else f"it has {found} bytes, not {made['bytes']}"

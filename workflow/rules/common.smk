@@ -44,11 +44,12 @@ def package_warnings():
 def check_made_folders():
     """Find damage where Snakemake does not look: inside the folders that one job makes."""
     results = Path(config["results"])
-    for model in dict.fromkeys(cell.model.name for cell in experiment.cells):
-        check_folder(results / "completions" / model, results / "manifests" / "completions" / f"{model}.json")
-    for judge in config["judges"]:
-        for rule in ("judgments", "local_judgments", "recorded_judgments"):
-            check_folder(results / "judgments" / judge, results / "manifests" / rule / f"{judge}.json")
+    makers = {"completions": ["completions"], "judgments": ["judgments", "local_judgments", "recorded_judgments"]}
+    made = {"completions": {cell.model.name: None for cell in experiment.cells}, "judgments": config["judges"]}
+    for stage, rules in makers.items():
+        for name in made[stage]:
+            manifests = [results / "manifests" / rule / f"{name}.json" for rule in rules]
+            check_folder(results / stage / name, manifests)
 
 
 try:
