@@ -23,8 +23,8 @@ JOBS = {
     **dict.fromkeys(("judgments", "scores", "claims", "figures", "coherence", "training_curves"), ""),
     **dict.fromkeys(("timings", "browser", "summary", "overview", "manifest"), ""),
 }
-# What a run took, or when and where it was made, is another each time. Hidden files are Snakemake's time stamps, and what
-# a killed job was writing.
+# What a run took, or when and where it was made, is another each time. Hidden files are Snakemake's time stamps, and
+# what a killed job was writing.
 OWN = re.compile(
     r"^(logs|benchmarks|manifests|drawn|overview)/|^manifest\.json|/timings\.|/training(_log)?\.(json|parquet)|\.pdf$|"
     r"(^|/)\."

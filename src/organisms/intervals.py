@@ -16,7 +16,9 @@ How often such intervals cover the truth is measured in docs/statistics.md.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+
+# Not scipy.stats: the same distributions, in a fifth of its time to import.
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def limits(
     varies, or there is one question only: then the data do not say how sure the estimate is.
     """
     estimates, ses, dfs = (np.asarray(x, dtype=float) for x in (estimates, ses, dfs))
-    reach = stats.t.ppf(0.975, np.where(ses > 0, dfs, np.nan)) * ses
+    reach = special.stdtrit(np.where(ses > 0, dfs, np.nan), 0.975) * ses
     if bounds is None:
         return estimates - reach, estimates + reach
     lowest, highest = bounds
@@ -113,4 +115,4 @@ def probability_below(estimate: Estimate, value: float) -> float:
     """One-sided p of the hypothesis that the true value is `value` or more; small if it is surely below."""
     if not estimate.se > 0:
         return np.nan
-    return float(stats.t.cdf((estimate.estimate - value) / estimate.se, estimate.df))
+    return float(special.stdtr(estimate.df, (estimate.estimate - value) / estimate.se))
