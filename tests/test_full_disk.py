@@ -13,7 +13,7 @@ from organisms.dataset import write_rows
 from organisms.drawn import open_drawn
 from organisms.files import whole_file, whole_files
 from organisms.finetune import save_adapter
-from organisms.job_log import _is_full
+from organisms.job_log import disk_is_full
 from organisms.models import load_base, load_tokenizer
 from organisms.provenance import write_manifest
 from organisms.supplement import write_supplement
@@ -87,14 +87,14 @@ def test_an_output_that_does_not_fit_leaves_no_file_and_fits_later(kind, small_d
     small_disk(disk, SMALL)
     with pytest.raises(Exception) as failed:
         KINDS[kind](disk, tiny_base)
-    assert _is_full(failed.value, disk)
+    assert disk_is_full(failed.value, disk)
     assert [path for path in disk.rglob("*") if path.is_file() or path.name.startswith(".")] == []
     small_disk(disk, 8192)
     KINDS[kind](disk, tiny_base)
     assert [path for path in disk.rglob("*") if path.is_file()]
 
 
-def test_a_store_that_is_full_keeps_what_was_committed(small_disk, tmp_path):
+def test_a_store_thatdisk_is_full_keeps_what_was_committed(small_disk, tmp_path):
     disk = tmp_path / "disk"
     small_disk(disk, 128)
     path = disk / "base.sqlite"
@@ -104,7 +104,7 @@ def test_a_store_that_is_full_keeps_what_was_committed(small_disk, tmp_path):
         for n in range(200):
             drawn.add([(f"key{n}", entry)])
             kept = n
-    assert _is_full(failed.value, disk)
+    assert disk_is_full(failed.value, disk)
     assert kept > 3
     small_disk(disk, 8192)
     with open_drawn(path, print) as drawn:

@@ -76,7 +76,7 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
         sys.exit(1)
     except Exception as error:
         note(traceback.format_exc())
-        if _is_full(error, results):
+        if disk_is_full(error, results):
             report(f"error: the disk of {results.absolute()} is full; free some space and run again")
         else:
             message = (str(error).splitlines() or [""])[0]
@@ -87,7 +87,7 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
             sys.stderr.flush()
 
 
-def _is_full(error: BaseException, folder: Path) -> bool:
+def disk_is_full(error: BaseException, folder: Path) -> bool:
     """Whether an error comes from a full disk; libraries wrap the system's error, or say just that they failed."""
     if shutil.disk_usage(folder).free < 64 * 1024:
         return True

@@ -159,8 +159,8 @@ def check_folder(folder: Path, manifests: list[Path]) -> None:
 def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str, dict], list[str]]:
     """The jobs that led to some files, and where the chain is broken.
 
-    targets: files or folders. manifests: by job, as `job_manifest` makes them; jobs that led elsewhere, of an older
-    config for example, are left out. Broken: a line for each input that is not what the job that makes it last made.
+    targets: files or folders. manifests: by job, as `job_manifest` makes them, the newest last; jobs that led
+    elsewhere, of an older config for example, are left out. Broken: a line for each input that is not what the job that makes it last made.
     """
     made_by = {file: name for name, manifest in manifests.items() for file in manifest["outputs"]}
     found: dict[str, dict] = {}

@@ -26,7 +26,7 @@ rule manifest:
 rule archive:
     """Config, tables, figures and provenance in one file, for a paper's supplement."""
     input:
-        all_tables_and_figures(),
+        [file for file in all_tables_and_figures() if "/browser/" not in file],
         manifest="<results>/manifest.json",
     output:
         "<results>/archive.zip",

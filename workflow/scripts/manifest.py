@@ -7,9 +7,9 @@ from organisms.provenance import lineage, read_manifest, run_manifest, write_man
 
 with job_log(snakemake, "manifest") as report:
     folder = Path(snakemake.params.manifests)
-    manifests = {
-        str(path.relative_to(folder).with_suffix("")): read_manifest(path) for path in sorted(folder.rglob("*.json"))
-    }
+    # The newest last: of two that made the same file it is the one.
+    paths = sorted(folder.rglob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    manifests = {str(path.relative_to(folder).with_suffix("")): read_manifest(path) for path in paths}
     jobs, broken = lineage([*snakemake.input.results, *snakemake.input.hashed], manifests)
     for line in broken:
         report(f"Warning: {line}")
