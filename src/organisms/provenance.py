@@ -160,7 +160,8 @@ def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str
     """The jobs that led to some files, and where the chain is broken.
 
     targets: files or folders. manifests: by job, as `job_manifest` makes them, the newest last; jobs that led
-    elsewhere, of an older config for example, are left out. Broken: a line for each input that is not what the job that makes it last made.
+    elsewhere, of an older config for example, are left out. Broken: a line for each input that is not what the job that
+    makes it last made.
     """
     made_by = {file: name for name, manifest in manifests.items() for file in manifest["outputs"]}
     found: dict[str, dict] = {}
