@@ -70,7 +70,7 @@ def _differences(old, new, path: str = "") -> dict[str, str]:
         return found
     if isinstance(old, list) and isinstance(new, list):
         gone, added = ([entry for entry in a if entry not in b] for a, b in ((old, new), (new, old)))
-        if len(gone) == len(added) and all(isinstance(entry, dict) for entry in gone + added):
+        if gone and len(gone) == len(added) and all(isinstance(entry, dict) for entry in gone + added):
             found = {}
             for one, other in zip(gone, added, strict=True):
                 found |= _differences(one, other, path)
