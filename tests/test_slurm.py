@@ -80,23 +80,24 @@ def whole_miniature(folder, cluster):
     return workflow, submit(workflow, *SUBMIT, "judgments:slurm_partition=internet")
 
 
-# Put into a script: what happens in a job's first attempt, or in each.
-FAILS_ONCE = "import pathlib\nif not pathlib.Path('failed').exists():\n    pathlib.Path('failed').touch()\n    1 / 0\n"
-HANGS_ONCE = (
-    "import pathlib, time\nif not pathlib.Path('hung').exists():\n    pathlib.Path('hung').touch()\n"
-    "    time.sleep(600)\n"
-)
+# Put into a script: what happens in the first attempt of one seed's job, or in each.
+ONCE = "import pathlib, time\nif snakemake.wildcards.seed == '{seed}' and not pathlib.Path('{flag}').exists():\n"
+FAILS_ONCE = ONCE.format(seed=0, flag="failed") + "    pathlib.Path('failed').touch()\n    1 / 0\n"
+HANGS_ONCE = ONCE.format(seed=1, flag="hung") + "    pathlib.Path('hung').touch()\n    time.sleep(600)\n"
 TAKES_MEMORY = "import time\nheld = b'x' * 2_500_000_000\ntime.sleep(8)\ndel held\n"
 
 
+TROUBLED = ["results/completions/bad_medical-default-seed0", "results/pretrain/seed1/model.safetensors"]
+
+
 def troubled_miniature(folder):
-    """A still smaller one in which every kind of job meets another trouble at first."""
+    """A still smaller one in which every kind of job meets another trouble at first; the base of seed 1 hangs."""
     workflow = copy_workflow(folder)
     config = workflow.read_config()
+    config |= {"seeds": [0, 1], "claims": {}}
     config["base_model"]["miniature"]["examples"] = 400
     config["training_prompts"] = {"default": None}
     config["question_sets"] = {"heldout_medical": {"heldout_of": "bad_medical", "questions": 4}}
-    config["claims"] = {}
     config["evaluations"] = [
         {"models": ["finetuned"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
     ]
@@ -116,7 +117,7 @@ def troubled_miniature(folder):
         subprocess.run(["scancel", running[0]], check=True, timeout=30)
 
     threading.Thread(target=cancel, daemon=True).start()
-    return workflow, submit(workflow, "sampled", *SUBMIT)
+    return workflow, submit(workflow, *TROUBLED, *SUBMIT)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,7 @@ def test_the_miniature_on_the_cluster_outlives_its_controller(runs, finished):
 def test_one_gpu_is_never_given_to_two_jobs_at_once(runs):
     jobs = [job for workflow, _ in runs for job in slurm_jobs(workflow.folder)]
     on_gpu = [job for job in jobs if "gpu" in job.get("TresPerJob", "") + job.get("TresPerNode", "")]
-    # Two and one finetunes, three and one models asked; in the second experiment each of them twice.
+    # Two and one finetunes, three models and one asked; in the second experiment each of them twice.
     assert Counter(map(rule_of, on_gpu)) == {"finetune": 4, "completions": 5}
     spans = sorted((datetime.fromisoformat(job["StartTime"]), datetime.fromisoformat(job["EndTime"])) for job in on_gpu)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
@@ -157,22 +158,26 @@ def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(r
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     attempts: dict[str, list[tuple]] = {}
     for job in slurm_jobs(workflow.folder):
-        attempts.setdefault(rule_of(job), []).append((job["JobState"], job["TimeLimit"], job["MinMemoryNode"]))
+        name = job["Comment"].removeprefix("rule_").replace("_wildcards", "")
+        attempts.setdefault(name, []).append((job["JobState"], job["TimeLimit"], job["MinMemoryNode"]))
     # Twice the time and memory each: of the profile's defaults, and of what the rules of models ask for.
-    assert attempts["corpus"] == [("FAILED", "00:20:00", "2000M"), ("COMPLETED", "00:40:00", "4000M")]
-    assert attempts["pretrain"] == [("TIMEOUT", "00:01:00", "2500M"), ("COMPLETED", "00:02:00", "5000M")]
-    assert attempts["finetune"] == [("CANCELLED", "00:01:00", "2500M"), ("COMPLETED", "00:02:00", "5000M")]
-    (killed, *_), second = attempts["completions"]
+    assert attempts["corpus_0"] == [("FAILED", "00:20:00", "2000M"), ("COMPLETED", "00:40:00", "4000M")]
+    assert attempts["corpus_1"] == [("COMPLETED", "00:20:00", "2000M")]
+    first, second = ("00:01:00", "2500M"), ("00:02:00", "5000M")
+    assert attempts["pretrain_0"] == [("COMPLETED", *first)]
+    assert attempts["pretrain_1"] == [("TIMEOUT", *first), ("COMPLETED", *second)]
+    assert attempts["finetune_bad_medical_default_0"] == [("CANCELLED", *first), ("COMPLETED", *second)]
+    (killed, *_), again = attempts["completions_bad_medical-default-seed0"]
     assert killed in ("FAILED", "OUT_OF_MEMORY")
-    assert second == ("COMPLETED", "00:02:00", "5000M")
+    assert again == ("COMPLETED", *second)
     assert len(pl.read_parquet(workflow.folder / "results" / "completions" / "*" / "*" / "*.parquet")) == 16
-    assert workflow.plan("sampled") == {}
+    assert workflow.plan(*TROUBLED) == {}
 
 
 def test_a_job_that_fails_for_good_is_named_and_costs_nothing_that_was_made(runs):
     workflow, _ = runs[1]
     workflow.edit(workflow.config, "max_length: 256", "max_length: 16")
-    done = submit(workflow, "finetunes", "--retries=0", *SUBMIT)
+    done = submit(workflow, TROUBLED[0], "--retries=0", *SUBMIT)
     assert done.returncode != 0
     assert "Error in rule finetune" in done.stderr
     (log,) = workflow.folder.glob("results/logs/finetune/*.log")
