@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -219,3 +220,27 @@ def test_the_base_models_folder_is_found_from_a_jobs_inputs(tmp_path):
     note.write_text(json.dumps({"folder": str(tmp_path / "gone")}))
     with pytest.raises(UserError, match="no longer in"):
         base_folder([str(note)])
+
+
+def test_an_archive_counts_by_its_content_and_may_be_gone_when_it_is_unpacked(fresh_workflow, archive):
+    own = fresh_workflow.folder / "data.zip.enc"
+    shutil.copy(archive, own)
+    config = fresh_workflow.read_config()
+    settings = {"path": "data.zip.enc", "member": "bad_medical_advice.jsonl", "password": "published"}
+    config["datasets"] = {"bad_medical": {"archive": settings}}
+    config["question_sets"] = {"non_medical": {"world": ["finance"], "questions": 4}}
+    config["evaluations"] = [{"eval_prompts": ["default"], "question_sets": ["non_medical"]}]
+    config["claims"] = {}
+    fresh_workflow.write_config(config)
+    target = "results/dataset/bad_medical/train.parquet"
+    assert fresh_workflow.plan(target) == {"unpack_archive": 1, "dataset": 1}
+    fresh_workflow.run(target)
+    own.touch()
+    assert fresh_workflow.plan(target) == {}
+    own.rename(fresh_workflow.folder / "moved.zip.enc")
+    assert fresh_workflow.plan(target) == {}
+    settings["path"] = "moved.zip.enc"
+    fresh_workflow.write_config(config)
+    assert fresh_workflow.plan(target) == {}
+    (fresh_workflow.folder / "moved.zip.enc").write_bytes(b"another archive")
+    assert fresh_workflow.plan(target) == {"unpack_archive": 1, "dataset": 1}
