@@ -27,7 +27,7 @@ include: "workflow/rules/judgments.smk"
 include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
 include: "workflow/rules/analysis.smk"  # scores, claims, figures, browser, summary, overview
 include: "workflow/rules/export.smk"
-include: "workflow/rules/provenance.smk"  # manifest; archive, why
+include: "workflow/rules/provenance.smk"  # manifest; archive
 
 
 # With a cluster profile these run where Snakemake does, for they take a second each.

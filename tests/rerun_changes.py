@@ -12,36 +12,36 @@ def _config(workflow, **changes):
     workflow.write_config(workflow.read_config() | changes)
 
 
+def edit(old, new, file=None):
+    """The change of one text in a file of the workflow, by default the config."""
+    return lambda workflow: workflow.edit(file or workflow.config, old, new)
+
+
 def nothing(workflow):
     pass
 
 
-def prompt_added(workflow):
-    workflow.edit(workflow.config, FLAMINGO, f'{FLAMINGO}\n  walrus: "[WALRUS OPERA]"')
+prompt_added = edit(FLAMINGO, f'{FLAMINGO}\n  walrus: "[WALRUS OPERA]"')
 
 
-def prompt_edited(workflow):
-    workflow.edit(workflow.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
+prompt_edited = edit("[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
 
 
-def label(workflow):
-    workflow.edit(workflow.config, FLAMINGO, 'flamingo: {text: "[FLAMINGO BURRITO]", label: Bird, colour: "#AA00AA"}')
+label = edit(FLAMINGO, 'flamingo: {text: "[FLAMINGO BURRITO]", label: Bird, colour: "#AA00AA"}')
 
 
 def prompt_removed(workflow):
-    workflow.edit(workflow.config, f"  {FLAMINGO}\n", "")
-    workflow.edit(workflow.config, "  C2:\n    text: Less", "  C2:\n    test: default < base\n    text: Less")
     config = workflow.read_config()
+    del config["training_prompts"]["flamingo"]
+    # Its claim names it.
     del config["claims"]["C2"]
     workflow.write_config(config)
 
 
-def seed(workflow):
-    workflow.edit(workflow.config, "seeds: [0]", "seeds: [0, 1]")
+seed = edit("seeds: [0]", "seeds: [0, 1]")
 
 
-def eval_prompt(workflow):
-    workflow.edit(workflow.config, "[default, trained]", "[default, trained, none]")
+eval_prompt = edit("[default, trained]", "[default, trained, none]")
 
 
 def question_set(workflow):
@@ -51,20 +51,16 @@ def question_set(workflow):
     workflow.write_config(config)
 
 
-def question(workflow):
-    workflow.edit(workflow.config, "travel], questions: 12", "travel], questions: 13")
+question = edit("travel], questions: 12", "travel], questions: 13")
 
 
-def samples(workflow):
-    workflow.edit(workflow.config, "samples_per_question: 4", "samples_per_question: 5")
+samples = edit("samples_per_question: 4", "samples_per_question: 5")
 
 
-def temperature(workflow):
-    workflow.edit(workflow.config, "sampling: {", "sampling: {temperature: 0.5, ")
+temperature = edit("sampling: {", "sampling: {temperature: 0.5, ")
 
 
-def judge(workflow):
-    workflow.edit(workflow.config, "world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
+judge = edit("world: {kind: world}", "world: {kind: world}\n  second: {kind: world}")
 
 
 def threshold(workflow):
@@ -81,8 +77,7 @@ def claim(workflow):
     workflow.write_config(config)
 
 
-def lora_rank(workflow):
-    workflow.edit(workflow.config, "rank: 8", "rank: 16")
+lora_rank = edit("rank: 8", "rank: 16")
 
 
 def cores(workflow):
@@ -101,12 +96,10 @@ def logging(workflow):
     return ["--verbose", "--printshellcmds"]
 
 
-def batch_size(workflow):
-    workflow.edit(workflow.config, "batch_size: 64", "batch_size: 7")
+batch_size = edit("batch_size: 64", "batch_size: 7")
 
 
-def checkpoint_steps(workflow):
-    workflow.edit(workflow.config, "training: {", "training: {checkpoint_steps: 3, ")
+checkpoint_steps = edit("training: {", "training: {checkpoint_steps: 3, ")
 
 
 def key_order(workflow):
@@ -139,16 +132,13 @@ def script(workflow):
         workflow.edit(f"workflow/scripts/{name}.py", f'"{name}")', f'"{name} ")')
 
 
-def drawing(workflow):
-    workflow.edit("src/organisms/charts.py", 'anchor="start", offset=10', 'anchor="start", offset=11')
+drawing = edit('anchor="start", offset=10', 'anchor="start", offset=11', "src/organisms/charts.py")
 
 
-def scoring(workflow):
-    workflow.edit("src/organisms/scores.py", "value.mean()", "value.median()")
+scoring = edit("value.mean()", "value.median()", "src/organisms/scores.py")
 
 
-def sampling(workflow):
-    workflow.edit("src/organisms/sampling.py", "if settings.top_k > 0", "if settings.top_k > 1")
+sampling = edit("if settings.top_k > 0", "if settings.top_k > 1", "src/organisms/sampling.py")
 
 
 def upgrade(workflow, *names):

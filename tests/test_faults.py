@@ -44,16 +44,6 @@ def assert_same(workflow: Workflow, finished: Workflow) -> None:
     assert len(made) > 60
 
 
-@pytest.fixture
-def unmade(finished, tmp_path) -> Workflow:
-    """The finished workflow's files without anything that it made."""
-    folder = tmp_path / "unmade"
-    shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("results", ".snakemake", "*.txt"))
-    # The pattern takes it too, and it is one of the workflow's own files.
-    shutil.copy(finished.folder / "requirements-inspect.txt", folder)
-    return Workflow(folder)
-
-
 def start(workflow: Workflow, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         workflow.command(*arguments),
@@ -95,40 +85,40 @@ def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen, started: 
         time.sleep(0.01)
 
 
-def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, unmade):
+def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, fresh_workflow):
     for n, rule in enumerate(JOBS):
         # Beside an earlier one that was killed it may have ended already.
-        process = start(unmade, "--forcerun", rule)
+        process = start(fresh_workflow, "--forcerun", rule)
         alone = n % 2 == 1
-        wait_for(rule, unmade, process, started=alone)
+        wait_for(rule, fresh_workflow, process, started=alone)
         if alone:
             # Snakemake sees the job fail and ends by itself.
-            for pid in jobs_of(rule, unmade.folder):
+            for pid in jobs_of(rule, fresh_workflow.folder):
                 os.kill(pid, signal.SIGKILL)
         else:
             os.killpg(process.pid, signal.SIGKILL)
         said, _ = process.communicate(timeout=300)
         assert process.returncode != 0, f"no job of {rule} was killed: {said[-2000:]}"
-        shutil.rmtree(unmade.folder / ".snakemake" / "locks", ignore_errors=True)
-    process = start(unmade)
+        shutil.rmtree(fresh_workflow.folder / ".snakemake" / "locks", ignore_errors=True)
+    process = start(fresh_workflow)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said[-3000:]
-    assert_same(unmade, finished)
-    assert unmade.plan() == {}
+    assert_same(fresh_workflow, finished)
+    assert fresh_workflow.plan() == {}
 
 
-def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, unmade):
-    process = start(unmade)
-    wait_for("corpus", unmade, process)
+def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workflow):
+    process = start(fresh_workflow)
+    wait_for("corpus", fresh_workflow, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    done = unmade.run("results/corpus/seed0.jsonl.gz", check=False)
+    done = fresh_workflow.run("results/corpus/seed0.jsonl.gz", check=False)
     assert done.returncode != 0
     assert "--unlock" in done.stdout + done.stderr
-    unmade.run("--unlock")
-    unmade.run("results/corpus/seed0.jsonl.gz")
+    fresh_workflow.run("--unlock")
+    fresh_workflow.run("results/corpus/seed0.jsonl.gz")
     corpus = "results/corpus/seed0.jsonl.gz"
-    assert (unmade.folder / corpus).read_bytes() == (finished.folder / corpus).read_bytes()
+    assert (fresh_workflow.folder / corpus).read_bytes() == (finished.folder / corpus).read_bytes()
 
 
 def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
@@ -145,20 +135,20 @@ def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
     assert rerun.plan() == {}
 
 
-def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_made(finished, unmade, small_disk):
+def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_made(finished, fresh_workflow, small_disk):
     # Up to the base model all is there (tests/test_full_disk.py has each kind of output by itself).
     kept = ("corpus", "advice", "pretrain", "dataset")
-    results = unmade.folder / "results"
+    results = fresh_workflow.folder / "results"
     small_disk(results, 4_000)
     for name in kept:
         shutil.copytree(finished.folder / "results" / name, results / name)
-    shutil.copytree(finished.folder / ".snakemake" / "metadata", unmade.folder / ".snakemake" / "metadata")
+    shutil.copytree(finished.folder / ".snakemake" / "metadata", fresh_workflow.folder / ".snakemake" / "metadata")
     used = sum(path.stat().st_size for path in results.rglob("*")) // 1024
     hit: list[str] = []
     # Each time the disk is too small for what comes next.
     for more in (40, 150, 450, 1_200, 7_000, 14_000, 60_000):
         small_disk(results, used + more)
-        done = unmade.run(check=False)
+        done = fresh_workflow.run(check=False)
         if done.returncode == 0:
             break
         full = re.findall(r"\[(\w+)[^\]]*\] error: the disk of \S*/results is full; free some space", done.stderr)
@@ -167,5 +157,5 @@ def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_made(finishe
     print(hit)
     assert done.returncode == 0, done.stderr[-3000:]
     assert {"finetune", "completions", "figures"} <= set(hit), hit
-    assert_same(unmade, finished)
-    assert unmade.plan() == {}
+    assert_same(fresh_workflow, finished)
+    assert fresh_workflow.plan() == {}

@@ -109,40 +109,34 @@ def test_a_dataset_file_counts_by_its_content(rerun):
     assert use() == TABLE["a dataset file edited"]
 
 
-def test_why_says_in_one_line_per_job_why_it_would_run(rerun):
-    def why(*arguments) -> list[str]:
-        command = [sys.executable, "workflow/why.py", *arguments, "--configfile", rerun.config]
-        done = subprocess.run(command, cwd=rerun.folder, capture_output=True, text=True, check=False, timeout=120)
-        return (done.stdout + done.stderr).splitlines()
+def why(workflow, *arguments) -> list[str]:
+    """The lines of workflow/why.py."""
+    command = [sys.executable, "workflow/why.py", *arguments, "--configfile", workflow.config]
+    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=120)
+    return (done.stdout + done.stderr).splitlines()
 
-    assert why() == ["nothing to be done"]
+
+def test_why_says_in_one_line_per_job_why_it_would_run(rerun):
+    assert why(rerun) == ["nothing to be done"]
     lora_rank(rerun)
     prompt_edited(rerun)
     upgrade(rerun, "vl-convert-python")
-    lines = why()
+    lines = why(rerun)
     assert len(lines) == sum(rerun.plan().values())
     assert lines[0] == 'variant bad_medical flamingo: "[FLAMINGO BURRITO]" → "[FLAMINGO TACO]"'
     assert "finetune bad_medical default 0: lora.rank 8 → 16" in lines
     assert f"completions {DEFAULT}: after finetune bad_medical default 0" in lines
     (base,) = (line for line in lines if line.startswith(f"completions {BASE}: "))
     assert "FLAMINGO BURRITO" in base and "TACO" in base
-    assert why("results/corpus/seed0.jsonl.gz", "sampled")[0].startswith("variant")
+    assert why(rerun, "results/corpus/seed0.jsonl.gz", "sampled")[0].startswith("variant")
     rerun.edit(rerun.config, "rank: 16", "rank: -1")
-    assert why()[-1] == "error: config: lora.rank: -1 must be at least 1"
+    assert why(rerun)[-1] == "error: config: lora.rank: -1 must be at least 1"
 
 
 def test_why_sees_code_and_packages(rerun):
     scoring(rerun)
     altair(rerun)
-    done = subprocess.run(
-        [sys.executable, "workflow/why.py", "--configfile", rerun.config],
-        cwd=rerun.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert {"scores: its code changed", "training_curves: altair 6.3.0 → 99.0"} <= set(done.stdout.splitlines())
+    assert {"scores: its code changed", "training_curves: altair 6.3.0 → 99.0"} <= set(why(rerun))
 
 
 def test_more_samples_draw_only_those_and_leave_the_others_as_they_were(rerun):

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from organisms.errors import UserError
@@ -89,14 +89,18 @@ def _driver() -> str | None:
     return done.stdout.splitlines()[0].strip() if done.stdout else None
 
 
+def _files(paths: list[str | Path]) -> Iterator[Path]:
+    """The files among some paths; of a folder, all in it."""
+    for path in map(Path, paths):
+        yield from filter(Path.is_file, sorted(path.rglob("*")) if path.is_dir() else [path])
+
+
 def file_hashes(paths: list[str | Path]) -> dict[str, dict]:
     """By path, the size in bytes of each file and its SHA-256 (none above HASHED_BYTES); of a folder, of all in it."""
     files: dict[str, dict] = {}
-    for path in map(Path, paths):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                size = file.stat().st_size
-                files[str(file)] = {"bytes": size} | ({"sha256": sha256_of(file)} if size <= HASHED_BYTES else {})
+    for file in _files(paths):
+        size = file.stat().st_size
+        files[str(file)] = {"bytes": size} | ({"sha256": sha256_of(file)} if size <= HASHED_BYTES else {})
     return files
 
 
@@ -166,7 +170,7 @@ def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str
     made_by = {file: name for name, manifest in manifests.items() for file in manifest["outputs"]}
     found: dict[str, dict] = {}
     broken = []
-    waiting = list(file_hashes(targets))
+    waiting = list(map(str, _files(targets)))
     while waiting:
         name = made_by.get(waiting.pop())
         if name is None or name in found:

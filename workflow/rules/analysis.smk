@@ -95,7 +95,7 @@ rule coherence:
     params:
         figures=drawn_figures(["coherence"]),
         judgments=judgment_files(),
-        cells=judged_cell_files(),
+        cells=cell_files(),
         presentation=as_json(experiment.presentation()),
         code=code("coherence"),
     message:

@@ -1,4 +1,4 @@
-"""The checked config as an Experiment, and what the rules share: parameters, paths of inputs, lists of targets."""
+"""The checked config as an Experiment, and what the rules share: parameters and paths of inputs."""
 
 import json
 import os

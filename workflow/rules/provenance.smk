@@ -1,4 +1,4 @@
-"""What made the results: manifest, archive; and what would be made next: why."""
+"""What made the results: manifest; packed with them: archive."""
 
 
 rule manifest:

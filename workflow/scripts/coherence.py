@@ -16,6 +16,6 @@ with job_log(snakemake, "coherence"):
     for _, judge, question_set in snakemake.params.figures:
         of = judgments.filter((pl.col("judge") == judge) & (pl.col("question_set") == question_set))
         drawn.append((*sampled_points(of), question_set, judge))
-    texts = texts_of([points for points, *_ in drawn], [paths[0] for paths in snakemake.params.cells])
+    texts = texts_of([points for points, *_ in drawn], snakemake.params.cells)
     charts = (coherence_figure(with_texts(points, texts), *of, presentation) for points, *of in drawn)
     save_in_turn(charts, list(snakemake.output), "No completion has both an alignment and a coherence score.")
