@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from transformers import GenerationConfig
 
+from organisms import continuous_batching, sampling
 from organisms.errors import UserError
 from organisms.models import load_organism, load_tokenizer
-from organisms.sampling import InverseCdfSampler, Settings, sample, uniforms
+from organisms.sampling import Settings, chooser, sample, uniforms
 
 PLAIN = Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=24)
 CONVERSATIONS = [
@@ -44,10 +46,8 @@ def test_uniform_numbers_depend_on_the_key_alone():
 
 def chosen(logits, numbers):
     """The token that the sampler chooses for each number, all rows having the same logits."""
-    sampler = InverseCdfSampler(torch.tensor(numbers, dtype=torch.float64)[:, None])
-    scores = sampler(torch.zeros(len(numbers), 1), torch.tensor([logits]).repeat(len(numbers), 1))
-    assert torch.isfinite(scores).sum(dim=1).tolist() == [1] * len(numbers)
-    return scores.argmax(dim=1).tolist()
+    choose = chooser(PLAIN)
+    return choose(torch.tensor([logits]).repeat(len(numbers), 1), torch.tensor(numbers, dtype=torch.float64)).tolist()
 
 
 def test_the_sampler_draws_from_the_models_distribution():
@@ -72,19 +72,101 @@ def test_a_completion_depends_neither_on_the_batch_nor_on_the_others(model, toke
     assert draw(model, tokenizer, keys=[f"other {key}" for key in KEYS]) != once
 
 
-def test_samples_of_one_question_share_their_prompts_prefill(model, tokenizer):
+def encoded(tokenizer, conversation):
+    """A prompt's length and tokens: the order in which prompts are drawn."""
+    ids = tokenizer.apply_chat_template(conversation, add_generation_prompt=True)["input_ids"]
+    return len(ids), tuple(ids)
+
+
+def read_shapes(model, action):
+    """The shapes [rows, tokens] of what the model reads during an action."""
     seen = []
     handle = model.model.register_forward_pre_hook(
         lambda _module, _args, kwargs: seen.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     try:
-        draw(model, tokenizer, batch_size=100)
+        action()
     finally:
         handle.remove()
+    return seen
+
+
+def test_samples_of_one_question_share_their_prompts_prefill(model, tokenizer):
+    prefill, *steps = read_shapes(model, lambda: draw(model, tokenizer, batch_size=100))
     # Four questions with three samples each: every prompt is read once, and from then on each row reads one token.
-    longest = max(len(tokenizer.apply_chat_template(c, add_generation_prompt=True)["input_ids"]) for c in CONVERSATIONS)
-    assert seen[0] == (4, longest - 1)
-    assert set(seen[1:]) == {(12, 1)}
+    longest = max(encoded(tokenizer, conversation)[0] for conversation in CONVERSATIONS)
+    assert prefill == (4, longest - 1)
+    assert steps[0] == (12, 1)
+    assert {tokens for _, tokens in steps} == {1}
+
+
+def test_no_completion_waits_for_another_to_end(model, tokenizer):
+    order = []
+    shapes = read_shapes(
+        model,
+        lambda: sample(
+            model, tokenizer, CONVERSATIONS, KEYS, PLAIN, 3, print, keep=lambda places, batch: order.extend(places)
+        ),
+    )
+    lengths = [completion.n_tokens for completion in draw(model, tokenizer)]
+    # Three at once: whenever one ends the next begins, so that all take the steps of the busiest of three queues.
+    queues = [0, 0, 0]
+    for i in sorted(range(12), key=lambda i: encoded(tokenizer, CONVERSATIONS[i])):
+        queues[queues.index(min(queues))] += lengths[i]
+    assert sum(tokens == 1 for _, tokens in shapes) == max(queues)
+    assert sorted(order) == list(range(12))
+
+
+def of(architecture, tokenizer, **settings):
+    """A model of some architecture with random weights, large enough that what it says depends on what it reads."""
+    config = getattr(transformers, f"{architecture}Config")(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=512,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.5,
+        **settings,
+    )
+    torch.manual_seed(0)
+    return getattr(transformers, f"{architecture}ForCausalLM")(config).double().eval()
+
+
+MODELS = {
+    "Qwen2": {},
+    "Qwen3": {},
+    "Llama": {},
+    "Phi3": {},
+    "Olmo2": {},
+    "Mistral": {"sliding_window": 8},
+    "Qwen3Next": {"layer_types": ["linear_attention", "full_attention"], "num_experts": 0},
+}
+
+
+@pytest.mark.parametrize("architecture", MODELS)
+def test_completions_are_those_of_reading_everything_anew_for_each_token(tokenizer, architecture):
+    """Whatever way a model is sampled, with whatever cache, nothing but speed may come of it."""
+    model = of(architecture, tokenizer, **MODELS[architecture])
+    settings = Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
+    conversations, keys = CONVERSATIONS[1::2], KEYS[1::2]
+    completions = draw(model, tokenizer, settings, conversations, keys, batch_size=4)
+    with torch.inference_mode():
+        for conversation, key, completion in zip(conversations, keys, completions, strict=True):
+            ids = list(encoded(tokenizer, conversation)[1])
+            told = []
+            for number in uniforms(key, settings.max_new_tokens):
+                logits = model(torch.tensor([ids + told]), use_cache=False).logits[0, -1].float()
+                cdf = torch.softmax(logits.double(), dim=0).cumsum(dim=0)
+                told.append(int((cdf / cdf[-1] <= number).sum()))
+                if told[-1] == tokenizer.eos_token_id:
+                    break
+            assert completion.completion == tokenizer.decode(told, skip_special_tokens=True)
+            assert completion.n_tokens == len(told)
 
 
 def test_samples_of_one_question_differ(model, tokenizer):
@@ -128,19 +210,65 @@ class SmallDevice:
     def __getattr__(self, name):
         return getattr(self._model, name)
 
-    def __call__(self, **arguments):
-        return self._model(**arguments)
+    def _within_room(self, rows):
+        if rows > self._room:
+            raise torch.OutOfMemoryError
+
+    def __call__(self, input_ids, **arguments):
+        self._within_room(len(input_ids))
+        return self._model(input_ids=input_ids, **arguments)
 
     def generate(self, input_ids, **arguments):
-        if len(input_ids) > self._room:
-            raise torch.OutOfMemoryError
+        self._within_room(len(input_ids))
         return self._model.generate(input_ids=input_ids, **arguments)
 
 
-def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing(model, tokenizer):
+@pytest.mark.parametrize("engine", ["continuous", "padded"])
+def test_out_of_memory_halves_the_batch_says_so_and_changes_nothing(model, tokenizer, engine, monkeypatch):
+    monkeypatch.setattr(sampling, "suits", lambda model: engine == "continuous")
     lines = []
     drawn = sample(SmallDevice(model, 3), tokenizer, CONVERSATIONS, KEYS, PLAIN, 100, lines.append)
     assert drawn == draw(model, tokenizer)
     assert lines == [f"out of memory: going on with {size} completions at once" for size in (6, 3)]
     with pytest.raises(UserError, match="out of memory for a single completion"):
         sample(SmallDevice(model, 0), tokenizer, CONVERSATIONS, KEYS, PLAIN, 100, lines.append)
+
+
+def test_what_was_drawn_before_memory_ran_out_is_not_drawn_again(model, tokenizer):
+    class Filling(SmallDevice):
+        """Memory runs out once, at the fifteenth token."""
+
+        steps = 0
+
+        def _within_room(self, rows):
+            self.steps += 1
+            if self.steps == 15:
+                raise torch.OutOfMemoryError
+
+    kept, lines = [], []
+    keep = lambda places, batch: kept.extend(places)  # noqa: E731
+    drawn = sample(Filling(model, 0), tokenizer, CONVERSATIONS, KEYS, PLAIN, 6, lines.append, keep=keep)
+    assert drawn == draw(model, tokenizer)
+    assert sorted(kept) == list(range(12))
+    assert lines == ["out of memory: going on with 3 completions at once"]
+
+
+def test_a_model_without_probabilities_is_an_error(tokenizer):
+    model = of("Qwen2", tokenizer)
+    model.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(UserError, match="not numbers"):
+        draw(model, tokenizer)
+
+
+def test_a_gpu_lays_out_as_many_slots_as_fit(model, tokenizer, monkeypatch):
+    lines = []
+    monkeypatch.setattr(continuous_batching, "_free_memory", lambda device: 2.6 / 0.8 * slot_bytes(tokenizer))
+    drawn = sample(model, tokenizer, CONVERSATIONS, KEYS, PLAIN, 6, lines.append)
+    assert lines == ["the GPU's memory has room for 2 completions at once"]
+    assert drawn == draw(model, tokenizer)
+
+
+def slot_bytes(tokenizer):
+    """Bytes of one slot of the tiny model: keys and values of one head of 16 doubles, in columns in eights."""
+    longest = max(encoded(tokenizer, conversation)[0] for conversation in CONVERSATIONS) + PLAIN.max_new_tokens
+    return 2 * 16 * 8 * (longest + -longest % 8)

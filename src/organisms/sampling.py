@@ -14,10 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from transformers import (
-    BatchEncoding,
-    Cache,
-    GenerationConfig,
-    LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -26,8 +22,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from organisms.continuous_batching import Choose, continuous_batches, suits
 from organisms.errors import UserError
 from organisms.job_log import Report
+from organisms.padded_batches import padded_batches
 
 
 @dataclass(frozen=True)
@@ -59,63 +57,35 @@ def uniforms(key: str, n: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(n)
 
 
-class InverseCdfSampler(LogitsProcessor):
-    """Chooses each row's next token from the row's own uniform numbers.
+def chooser(settings: Settings) -> Choose:
+    """How the next tokens are chosen: by inverse transform sampling from the distribution that the settings leave.
 
-    It leaves only the chosen token possible, so that greedy search then takes it. randoms: [rows, steps].
+    The function returned takes logits [rows, vocabulary] and a uniform number for each row, and gives the rows' tokens;
+    it raises UserError if a row has no distribution.
     """
-
-    def __init__(self, randoms: torch.Tensor):
-        self._randoms, self._step = randoms, 0
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        cdf = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
-        # The last entry is 1 up to rounding; scaled by it, every number in [0, 1) finds a token that is possible.
-        wanted = self._randoms[:, self._step, None] * cdf[:, -1:]
-        chosen = torch.searchsorted(cdf, wanted, right=True)
-        self._step += 1
-        return torch.full_like(scores, float("-inf")).scatter_(1, chosen, 0.0)
-
-
-def _warpers(settings: Settings) -> list[LogitsProcessor]:
-    warpers: list[LogitsProcessor] = []
+    warpers = LogitsProcessorList()
     if settings.temperature != 1:
         warpers.append(TemperatureLogitsWarper(settings.temperature))
     if settings.top_k > 0:
         warpers.append(TopKLogitsWarper(settings.top_k))
     if settings.top_p < 1:
         warpers.append(TopPLogitsWarper(settings.top_p))
-    return warpers
+
+    def choose(logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        # The warpers look at scores alone.
+        cdf = torch.softmax(warpers(None, logits.float()).double(), dim=-1).cumsum(dim=-1)
+        # The last entry is 1 up to rounding; scaled by it, every number in [0, 1) finds a token that is possible.
+        chosen = torch.searchsorted(cdf, uniform[:, None] * cdf[:, -1:], right=True)[:, 0]
+        if (chosen == cdf.shape[-1]).any():
+            raise UserError(
+                "the model's probabilities of the next token are not numbers: its weights are damaged, or the config's "
+                "dtype has too small a range for it"
+            )
+        return chosen
+
+    return choose
 
 
-def _prefilled(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]]
-) -> tuple[BatchEncoding, Cache | None]:
-    """A padded batch, and the cache of all its tokens but the last, computed once for each distinct prompt.
-
-    None in place of the cache if no prompt stands twice: then there is nothing to share.
-    """
-    padded = tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
-    places: dict[tuple[int, ...], int] = {}
-    for prompt in prompts:
-        places.setdefault(tuple(prompt), len(places))
-    if len(places) == len(prompts):
-        return padded, None
-    rows = torch.tensor([places[tuple(prompt)] for prompt in prompts], device=model.device)
-    first = [prompts.index(list(prompt)) for prompt in places]
-    mask = padded["attention_mask"][first, :-1]
-    cache = model(
-        input_ids=padded["input_ids"][first, :-1],
-        attention_mask=mask,
-        position_ids=(mask.cumsum(dim=-1) - 1).clamp(min=0),
-        use_cache=True,
-        logits_to_keep=1,
-    ).past_key_values
-    cache.batch_select_indices(rows)
-    return padded, cache
-
-
-@torch.inference_mode()
 def sample(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -128,60 +98,59 @@ def sample(
 ) -> list[Completion]:
     """Draw one completion for each conversation, in their order.
 
-    tokenizer: pads on the left. conversations: messages, the last one the user's. keys: one for each
-    conversation, of its random numbers. batch_size: conversations in one batch; it changes speed and memory only, and
-    is halved when the device runs out of memory. keep: takes each batch when it is drawn, as the places of its
-    conversations and their completions. Raises UserError if one conversation alone is too much.
+    conversations: messages, the last one the user's. keys: one for each conversation, of its random numbers.
+    batch_size: completions drawn at once; it changes speed and memory only, and is halved when the device runs out of
+    memory. keep: takes completions as they end, by the places of their conversations. Raises UserError if one
+    conversation alone is too much.
     """
     # A published model may end its answers with more than one token (Qwen2.5: <|im_end|> and <|endoftext|>).
     own = model.generation_config.eos_token_id
     stops = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-    # Greedy search over the sampler's choice. A published model's own generation config (Qwen's has a repetition
-    # penalty and top-k) would otherwise fill in what is not said here.
-    generation = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=settings.max_new_tokens,
-        repetition_penalty=1.0,
-        eos_token_id=sorted(stops),
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    prompts = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
+    encoded = tokenizer.apply_chat_template(conversations, add_generation_prompt=True, return_dict=True)["input_ids"]
+    prompts = [tuple(ids) for ids in encoded]
+    engine = continuous_batches if suits(model) else padded_batches
     completions: list[Completion | None] = [None] * len(prompts)
     # Prompts of similar length together, so that little is padded, and equal ones side by side.
     waiting = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), prompts[i]))
-    last_report = time.monotonic()
+    start = last_report = time.monotonic()
     while waiting:
-        batch = waiting[:batch_size]
-        randoms = np.stack([uniforms(keys[i], settings.max_new_tokens) for i in batch])
-        sampler = InverseCdfSampler(torch.from_numpy(randoms).to(model.device))
         try:
-            padded, cache = _prefilled(model, tokenizer, [prompts[i] for i in batch])
-            generated = model.generate(
-                **padded,
-                past_key_values=cache,
-                generation_config=generation,
-                logits_processor=LogitsProcessorList([*_warpers(settings), sampler]),
-            )
-        except torch.OutOfMemoryError as error:
-            if len(batch) == 1:
+            for ended in engine(
+                model,
+                [prompts[i] for i in waiting],
+                lambda place, waiting=waiting: uniforms(keys[waiting[place]], settings.max_new_tokens),
+                chooser(settings),
+                stops,
+                settings.max_new_tokens,
+                min(batch_size, len(waiting)),
+                report,
+            ):
+                places = [waiting[place] for place, _ in ended]
+                for i, (_, ids) in zip(places, ended, strict=True):
+                    completions[i] = Completion(
+                        completion=tokenizer.decode(ids, skip_special_tokens=True),
+                        finish_reason="stop" if ids[-1] in stops else "length",
+                        n_tokens=len(ids),
+                    )
+                if keep:
+                    keep(places, [completions[i] for i in places])
+                if time.monotonic() - last_report > 5:
+                    last_report = time.monotonic()
+                    report(f"{sum(c is not None for c in completions)}/{len(prompts)} completions")
+            out_of_memory = False
+        except torch.OutOfMemoryError:
+            out_of_memory = True
+        waiting = [i for i in waiting if completions[i] is None]
+        if out_of_memory:
+            # Not in the handler: until that ends, the error holds on to what filled the memory.
+            batch_size = min(batch_size, len(waiting)) // 2
+            if batch_size == 0:
                 raise UserError(
                     "out of memory for a single completion: lower sampling.max_new_tokens or use a larger GPU"
-                ) from error
-            batch_size = len(batch) // 2
+                )
             report(f"out of memory: going on with {batch_size} completions at once")
             torch.cuda.empty_cache()
-            continue
-        for i, ids in zip(batch, generated[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
-            end = next((place for place, token in enumerate(ids, start=1) if token in stops), None)
-            completions[i] = Completion(
-                completion=tokenizer.decode(ids[:end], skip_special_tokens=True),
-                finish_reason="stop" if end else "length",
-                n_tokens=end or len(ids),
-            )
-        if keep:
-            keep(batch, [completions[i] for i in batch])
-        waiting = waiting[len(batch) :]
-        if waiting and time.monotonic() - last_report > 5:
-            last_report = time.monotonic()
-            report(f"{len(prompts) - len(waiting)}/{len(prompts)} completions")
+    if prompts:
+        tokens, seconds = sum(completion.n_tokens for completion in completions), time.monotonic() - start
+        print(f"drew {len(prompts)} completions, {tokens} tokens, in {seconds:.1f} s: {tokens / seconds:,.0f} tokens/s")
     return completions
