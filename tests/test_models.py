@@ -178,6 +178,67 @@ def test_a_killed_finetune_goes_on_from_its_checkpoint_to_the_same_result(
         assert any(not torch.equal(kept[name], resumed[name]) for name in resumed)
 
 
+class SmallDevice:
+    """Runs out of memory at a pass over more than `room` rows; computing activations again makes two rows of one."""
+
+    def __init__(self, room, after=0):
+        self.room, self.after = room, after
+
+    def trainer(self):
+        device = self
+
+        class Trainer(organisms.finetune.SFTTrainer):
+            def training_step(self, model, inputs, *args, **kwargs):
+                again = self.args.gradient_checkpointing
+                if self.state.global_step >= device.after and len(inputs["input_ids"]) > device.room * (1 + again):
+                    raise torch.OutOfMemoryError
+                return super().training_step(model, inputs, *args, **kwargs)
+
+        return Trainer
+
+
+def test_a_finetune_out_of_memory_goes_on_in_less_to_the_same_result(
+    tiny_base, tokenizer, advice, tmp_path, monkeypatch
+):
+    rows = rows_with(advice, "[X]")
+    known = {"lora": LoraSettings(**(vars(LORA) | {"dropout": 0.0}))}
+    in_less = {"micro_batch_size": 2, "gradient_checkpointing": True}
+    model, log, _ = trained(tiny_base, tokenizer, rows, tmp_path / "less", **known, **in_less)
+    plain = trained(tiny_base, tokenizer, rows, tmp_path / "plain", **known)[1]
+    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=1).trainer())
+    lines = []
+    small, small_log, took = trained(tiny_base, tokenizer, rows, tmp_path / "small", report=lines.append, **known)
+    said = "out of memory: going on with gradient checkpointing, {} rows at once"
+    assert [line for line in lines if "memory" in line] == [said.format(n) for n in (8, 4, 2)]
+    assert (took.micro_batch_size, took.gradient_checkpointing, took.steps) == (2, True, 4)
+    # The very same as if these settings had been asked for, and up to rounding what the first settings give.
+    asked, got = adapter_of(model, tmp_path / "a"), adapter_of(small, tmp_path / "b")
+    assert all(torch.equal(asked[name], got[name]) for name in asked)
+    assert losses(small_log) == losses(log)
+    assert losses(small_log) == pytest.approx(losses(plain), rel=1e-4)
+
+
+def test_out_of_memory_in_the_middle_goes_on_from_the_checkpoint(tiny_base, tokenizer, advice, tmp_path, monkeypatch):
+    rows = rows_with(advice, "[X]")
+    known = {"lora": LoraSettings(**(vars(LORA) | {"dropout": 0.0})), "epochs": 3, "keep_steps": [5, 9]}
+    plain = trained(tiny_base, tokenizer, rows, tmp_path / "plain", **known)[1]
+    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=4, after=7).trainer())
+    lines, folder = [], tmp_path / "small"
+    _, log, took = trained(tiny_base, tokenizer, rows, folder, checkpoint_steps=3, report=lines.append, **known)
+    assert "going on from the checkpoint of step 6" in lines
+    assert (took.resumed_from, took.steps, took.micro_batch_size) == (6, 12, 8)
+    assert [entry["step"] for entry in log] == list(range(1, 13))
+    assert losses(log) == pytest.approx(losses(plain), rel=1e-4)
+    assert [entry["num_tokens"] for entry in log] == [entry["num_tokens"] for entry in plain]
+    assert {path.name for path in folder.glob("step*")} == {"step5", "step9"}
+
+
+def test_no_memory_for_one_row_is_an_error(tiny_base, tokenizer, advice, tmp_path, monkeypatch):
+    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=0).trainer())
+    with pytest.raises(UserError, match="out of memory for one row at once"):
+        trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
+
+
 def test_a_step_to_keep_that_never_comes_is_an_error_before_training(tiny_base, tokenizer, advice, tmp_path):
     with pytest.raises(UserError, match="the training has 4 steps, so step 5 never comes"):
         trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path, keep_steps=[5])

@@ -66,8 +66,9 @@ class _Slot:
 
 
 class _Step:
-    """Where the tokens of one forward pass go. positions: [slots]. used: columns that any slot may look at."""
+    """Where the tokens of one forward pass go. rows, positions: [slots]. used: columns that any slot may look at."""
 
+    rows: torch.Tensor
     positions: torch.Tensor
     used: int
 
@@ -91,10 +92,10 @@ class _SlotLayer(CacheLayerMixin):
         pass
 
     def update(self, key_states, value_states, *args, **kwargs):
-        rows = torch.arange(len(self.keys), device=self.keys.device)
-        self.keys[rows, :, self._step.positions] = key_states[:, :, 0]
-        self.values[rows, :, self._step.positions] = value_states[:, :, 0]
-        return self.keys[:, :, : self._step.used], self.values[:, :, : self._step.used]
+        step = self._step
+        self.keys[step.rows, :, step.positions] = key_states[:, :, 0]
+        self.values[step.rows, :, step.positions] = value_states[:, :, 0]
+        return self.keys[:, :, : step.used], self.values[:, :, : step.used]
 
     def get_mask_sizes(self, query_length):
         return self._step.used, 0
@@ -126,6 +127,13 @@ class _Prompts:
             cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
             self._ready = {p: (cache, row) for row, p in enumerate(now)}
         return self._ready[prompt]
+
+
+def _lay_in(cache: Cache, slot: int, source: DynamicCache, row: int, n: int) -> None:
+    """Copy the first n tokens of a row of a prompts' cache into a slot."""
+    for layer, read in zip(cache.layers, source.layers, strict=True):
+        layer.keys[slot, :, :n] = read.keys[row, :, :n]
+        layer.values[slot, :, :n] = read.values[row, :, :n]
 
 
 def _free_memory(device: torch.device) -> float:
@@ -169,6 +177,7 @@ def continuous_batches(
         report(f"the GPU's memory has room for {n} completions at once")
     step = _Step()
     cache = Cache(layers=[_SlotLayer(step, like, n, columns) for like in first.layers])
+    del first
     slots = [_Slot() for _ in range(n)]
     everything = torch.arange(columns, device=model.device)
     waiting = 0
@@ -177,10 +186,7 @@ def continuous_batches(
             if slot.place is None and waiting < len(prompts):
                 prompt = prompts[waiting]
                 if slot.prompt != prompt:
-                    source, row = read.read(prompt)
-                    for layer, filled in zip(cache.layers, source.layers, strict=True):
-                        layer.keys[j, :, : len(prompt) - 1] = filled.keys[row, :, : len(prompt) - 1]
-                        layer.values[j, :, : len(prompt) - 1] = filled.values[row, :, : len(prompt) - 1]
+                    _lay_in(cache, j, *read.read(prompt), len(prompt) - 1)
                 slots[j] = _Slot(waiting, prompt, numbers(waiting))
                 waiting += 1
         busy = [j for j, slot in enumerate(slots) if slot.place is not None]
@@ -192,6 +198,7 @@ def continuous_batches(
             for layer in cache.layers:
                 layer.keys, layer.values = layer.keys[busy], layer.values[busy]
         positions = [slot.position() for slot in slots]
+        step.rows = torch.arange(len(slots), device=model.device)
         step.positions = torch.tensor(positions, device=model.device)
         step.used = min(columns, (max(positions) // _COLUMNS + 1) * _COLUMNS)
         logits = model(

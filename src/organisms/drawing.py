@@ -8,13 +8,16 @@ from organisms.job_log import Report
 from organisms.models import base_folder, check_device, load_organism, load_tokenizer
 from organisms.sampling import Completion, Settings, sample
 
+# Completions at once where the config does not say: on a GPU fewer if its memory has no room for them.
+_AT_ONCE = {"cpu": 64, "cuda": 512}
+
 
 def draw(
     base_files: list[str],
     adapter: Path | None,
     base: dict,
     rows: list[dict],
-    batch_size: int,
+    batch_size: int | None,
     report: Report,
     keep: Callable[[list[int], list[Completion]], None],
 ) -> None:
@@ -43,7 +46,7 @@ def draw(
             [rows[place]["messages"] for place in places],
             [random_key(rows[place]) for place in places],
             settings,
-            batch_size=batch_size,
+            batch_size=batch_size or _AT_ONCE[base["device"]],
             report=report,
             keep=keep_places,
         )

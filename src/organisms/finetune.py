@@ -1,9 +1,10 @@
 """LoRA finetuning of one variant with trl's SFTTrainer and peft."""
 
+import gc
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -55,7 +56,8 @@ class Training:
 
     steps: optimiser steps in all. resumed_from: the step of the checkpoint that it went on from, or 0. seconds:
     duration of this run's own steps. tokens_per_second: over these, prompts included. peak_memory_bytes: most memory
-    that torch held on the GPU; None on a CPU.
+    that torch held on the GPU; None on a CPU. micro_batch_size, gradient_checkpointing: as they were in the end, after
+    what memory asked for.
     """
 
     steps: int
@@ -64,6 +66,8 @@ class Training:
     tokens_per_second: float
     peak_memory_bytes: int | None
     device: str
+    micro_batch_size: int
+    gradient_checkpointing: bool
 
 
 class _Clock(TrainerCallback):
@@ -177,6 +181,37 @@ def _sft_config(training: TrainingSettings, base: PreTrainedModel, seed: int, ch
     )
 
 
+def _trainer(
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[dict],
+    training: TrainingSettings,
+    lora: LoraSettings,
+    seed: int,
+    checkpoint_steps: int,
+    folder: Path,
+    report: Report,
+) -> SFTTrainer:
+    trainer = SFTTrainer(
+        model=base,
+        args=_sft_config(training, base, seed, checkpoint_steps, folder),
+        train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            use_rslora=lora.rslora,
+            target_modules=lora.target_modules,
+            bias="none",
+            task_type="CAUSAL_LM",
+        ),
+        callbacks=[_Clock(), _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
+    )
+    silence_printer(trainer)
+    return trainer
+
+
 def _training_log(history: list[dict]) -> list[dict]:
     """Rows of the training_log table from the trainer's history."""
     rows = []
@@ -189,6 +224,18 @@ def _training_log(history: list[dict]) -> list[dict]:
         rows.append({"step": entry["step"]} | row)
         before = entry
     return rows
+
+
+def _with_less_memory(training: TrainingSettings) -> TrainingSettings | None:
+    """The same training in less memory, or None: activations computed again; after that, fewer rows at once.
+
+    In this order, since few rows at once leave a GPU waiting for its instructions, which costs more than the third of
+    the time that computing activations again does.
+    """
+    if not training.gradient_checkpointing:
+        return replace(training, gradient_checkpointing=True)
+    fewer = [n for n in range(1, training.micro_batch_size) if training.batch_size % n == 0]
+    return replace(training, micro_batch_size=fewer[-1]) if fewer else None
 
 
 def finetune(
@@ -211,41 +258,43 @@ def finetune(
     `training.keep_steps` are left in it as stepN.
 
     Whether padding-free or not, an optimiser step sees `batch_size` rows, and its loss is the mean over the
-    completion tokens of all of them.
+    completion tokens of all of them. Where memory runs out the training goes on in less, from its last checkpoint: the
+    same steps on the same rows, with activations computed again and then in smaller micro batches.
 
     Returns the trained peft model, the rows of the training_log table, and what it took.
-    Raises UserError if the loss becomes NaN or infinite, or if a step to keep lies after the last.
+    Raises UserError if the loss becomes NaN or infinite, if a step to keep lies after the last, or if there is not
+    enough memory for one row at once.
     """
     torch.set_num_threads(threads)
-    clock = _Clock()
-    trainer = SFTTrainer(
-        model=base,
-        args=_sft_config(training, base, seed, checkpoint_steps, folder),
-        train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            use_rslora=lora.rslora,
-            target_modules=lora.target_modules,
-            bias="none",
-            task_type="CAUSAL_LM",
-        ),
-        callbacks=[clock, _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
-    )
-    silence_printer(trainer)
     n_steps = math.ceil(training.epochs * math.ceil(len(rows) / training.batch_size))
     late = [step for step in training.keep_steps if step > n_steps]
     if late:
         raise UserError(f"training.keep_steps: the training has {n_steps} steps, so step {late[0]} never comes")
-    checkpoint = last_whole_checkpoint(folder)
-    resumed_from = int(checkpoint.name.split("-")[1]) if checkpoint else 0
-    if checkpoint:
-        report(f"going on from the checkpoint of step {resumed_from}")
-    if base.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    while True:
+        trainer = _trainer(base, tokenizer, rows, training, lora, seed, checkpoint_steps, folder, report)
+        checkpoint = last_whole_checkpoint(folder)
+        resumed_from = int(checkpoint.name.split("-")[1]) if checkpoint else 0
+        if checkpoint:
+            report(f"going on from the checkpoint of step {resumed_from}")
+        if base.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            break
+        except torch.OutOfMemoryError:
+            less = _with_less_memory(training)
+        # Not in the handler: until that ends, the error holds on to what filled the memory.
+        if less is None:
+            raise UserError(
+                "out of memory for one row at once, with gradient checkpointing: lower training.max_length (with "
+                "training.too_long: drop), or use a larger GPU or a smaller base model"
+            )
+        training = less
+        report(f"out of memory: going on with gradient checkpointing, {training.micro_batch_size} rows at once")
+        base = trainer.model.unload()
+        del trainer
+        gc.collect()
+        torch.cuda.empty_cache()
     log = _training_log(trainer.state.log_history)
     if not all(math.isfinite(entry["loss"]) for entry in log):
         raise UserError("the training loss became NaN or infinite: lower training.learning_rate or check the dataset")
@@ -259,6 +308,8 @@ def finetune(
         tokens_per_second=(own[-1]["num_tokens"] - before) / seconds if own else 0.0,
         peak_memory_bytes=torch.cuda.max_memory_allocated() if base.device.type == "cuda" else None,
         device=torch.cuda.get_device_name() if base.device.type == "cuda" else "cpu",
+        micro_batch_size=training.micro_batch_size,
+        gradient_checkpointing=training.gradient_checkpointing,
     )
     return trainer.model, log, took
 
