@@ -39,8 +39,8 @@ SIZES = {
 def build(size: Size, device: str, dtype: torch.dtype) -> Qwen2ForCausalLM:
     """A model of this shape with random weights.
 
-    They choose among all tokens nearly evenly, so one token in mean_tokens ends a completion: lengths then vary, as those
-    of real completions do, and batches wait for the longest.
+    They choose among all tokens nearly evenly, so one token in mean_tokens ends a completion: lengths vary, as those of
+    real completions do, and batches wait for the longest.
     """
     config = Qwen2Config(
         vocab_size=size.vocabulary,
@@ -112,11 +112,18 @@ def finetune_floor(size: Size, flops: float) -> float:
 
 
 def decode_floor(size: Size, at_once: int, lengths: list[int], prompt: int, speed: float, element: int) -> float:
-    """Tokens per second if a step only read all weights once and the cache of each completion under way.
+    """Tokens per second if each step only read all weights once and the cache of the completions then under way.
 
-    lengths: of the completions drawn, in tokens. prompt: tokens before them. speed: bytes per second. element: bytes of
-    a number. The mean context of a token is the prompt and half of its completion, longer completions counting more.
+    lengths: of the completions, in tokens, in their order; at most `at_once` are under way, and where one ends the next
+    begins, so at the end there are fewer. prompt: tokens before each. speed: bytes per second. element: bytes of a
+    number.
     """
-    context = prompt + sum(n * n for n in lengths) / 2 / sum(lengths)
-    cache = 2 * size.layers * size.key_value_heads * (size.hidden // size.heads) * context * element
-    return at_once * speed / (matrix_weights(size) * element + at_once * cache)
+    weights = matrix_weights(size) * element
+    token = 2 * size.layers * size.key_value_heads * (size.hidden // size.heads) * element
+    waiting, under_way, seconds = lengths[::-1], [], 0.0
+    while waiting or under_way:
+        while waiting and len(under_way) < at_once:
+            under_way.append([0, waiting.pop()])
+        seconds += (weights + token * sum(prompt + done for done, _ in under_way)) / speed
+        under_way = [[done + 1, length] for done, length in under_way if done + 1 < length]
+    return sum(lengths) / seconds

@@ -148,6 +148,21 @@ MODELS = {
 }
 
 
+def test_nothing_is_computed_beside_the_models_device(tokenizer):
+    """Torch's device without memory stands for a GPU: tensors of another device do not mix with its own."""
+    model = of("Qwen2", tokenizer).to("meta")
+    prompts = sorted(tuple(encoded(tokenizer, conversation)[1]) for conversation in CONVERSATIONS)
+
+    def choose(logits, uniform):
+        assert logits.device.type == uniform.device.type == "meta"
+        return torch.full((len(logits),), 7)
+
+    drawn = continuous_batching.continuous_batches(
+        model, prompts, lambda i: uniforms(KEYS[i], 4), choose, {0}, 4, 5, report=print
+    )
+    assert sorted(place for ended in drawn for place, _ in ended) == list(range(12))
+
+
 @pytest.mark.parametrize("architecture", MODELS)
 def test_completions_are_those_of_reading_everything_anew_for_each_token(tokenizer, architecture):
     """Whatever way a model is sampled, with whatever cache, nothing but speed may come of it."""
