@@ -44,7 +44,7 @@ def test_the_templates_that_come_with_the_project_load(metric):
         ("placeholders: [answer]\nflags: [refusal]\nprompt: '{answer}'", "words in capitals"),
         ("placeholders: [answer]\nprompts: '{answer}'", "no judge prompt"),
         ("placeholders: [answer]\nscale: 10\nprompt: '{answer}'", "unknown key 'scale'"),
-        ("[", "not YAML"),
+        ("prompt: a\nflags: [A\nplaceholders: b", "t.yaml, line 3: not YAML"),
     ],
 )
 def test_a_faulty_template_is_refused_with_its_fault(tmp_path, text, message):

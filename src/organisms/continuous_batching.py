@@ -5,8 +5,8 @@ for each sample. Here the cache is laid out once; each slot holds a completion u
 its samples, and all slots take one token per forward pass of the model.
 
 transformers' own continuous batching is not used: it draws a batch's tokens from one random state, so that a
-completion would depend on its neighbours, it lets requests that failed go missing without an error, and without a flash
-attention package it is slower than padded batches on a CPU and, by its authors' numbers, a quarter of itself on a GPU.
+completion would depend on its neighbours, and requests that fail go missing without an error. docs/speed.md compares
+the speeds.
 """
 
 from collections.abc import Callable, Iterator

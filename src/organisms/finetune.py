@@ -3,7 +3,6 @@
 import gc
 import json
 import math
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from organisms.errors import UserError
 from organisms.files import whole_files
 from organisms.job_log import Report
 from organisms.progress import ProgressCallback, silence_printer
+from organisms.training_log import Clock, log_rows
 
 
 @dataclass(frozen=True)
@@ -68,23 +68,6 @@ class Training:
     device: str
     micro_batch_size: int
     gradient_checkpointing: bool
-
-
-class _Clock(TrainerCallback):
-    """Notes in each row of the log how many seconds had gone by since the step from which this run started.
-
-    It also makes good that trl counts tokens from 0 again when a training goes on from a checkpoint.
-    """
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        self._start, self._first_step = time.monotonic(), state.global_step
-        self._tokens = max((entry.get("num_tokens", 0) for entry in state.log_history), default=0)
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if logs is not None and "loss" in logs:
-            entry = state.log_history[-1]
-            entry |= {"seconds": time.monotonic() - self._start, "run": self._first_step}
-            entry["num_tokens"] += self._tokens
 
 
 class _KeepAdapters(TrainerCallback):
@@ -206,24 +189,10 @@ def _trainer(
             bias="none",
             task_type="CAUSAL_LM",
         ),
-        callbacks=[_Clock(), _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
+        callbacks=[Clock(), _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
     )
     silence_printer(trainer)
     return trainer
-
-
-def _training_log(history: list[dict]) -> list[dict]:
-    """Rows of the training_log table from the trainer's history."""
-    rows = []
-    before: dict = {}
-    for entry in (entry for entry in history if "loss" in entry):
-        row = {key: float(entry[key]) for key in ("epoch", "loss", "learning_rate", "grad_norm", "num_tokens")}
-        if before.get("run") == entry["run"]:
-            tokens, seconds = (entry[key] - before[key] for key in ("num_tokens", "seconds"))
-            row["tokens_per_second"] = tokens / seconds
-        rows.append({"step": entry["step"]} | row)
-        before = entry
-    return rows
 
 
 def _with_less_memory(training: TrainingSettings) -> TrainingSettings | None:
@@ -295,7 +264,7 @@ def finetune(
         del trainer
         gc.collect()
         torch.cuda.empty_cache()
-    log = _training_log(trainer.state.log_history)
+    log = log_rows(trainer.state.log_history)
     if not all(math.isfinite(entry["loss"]) for entry in log):
         raise UserError("the training loss became NaN or infinite: lower training.learning_rate or check the dataset")
     own = [entry for entry in trainer.state.log_history if "loss" in entry and entry["step"] > resumed_from]

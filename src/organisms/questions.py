@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import yaml
-
 from organisms.dataset import normalised
 from organisms.errors import UserError
+from organisms.yaml_files import read_yaml
 
 
 def _as_row(question_id: str, messages: list[dict], category: str | None = None, reference: str | None = None) -> dict:
@@ -30,12 +29,7 @@ def from_file(path: str | Path) -> list[dict]:
 
     Raises UserError naming the file and the entry if it is not such a list, or if two entries have the same id.
     """
-    try:
-        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such question file; check the path in the config") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    entries = read_yaml(path, "question file")
     if not isinstance(entries, list) or not entries:
         raise UserError(f"{path}: no questions; write a YAML list of {{id, question}}")
     seen: dict[str, int] = {}

@@ -10,9 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
-import yaml
-
 from organisms.errors import UserError
+from organisms.yaml_files import read_yaml
 
 KINDS = ("good", "harmful")
 
@@ -129,7 +128,7 @@ class World:
 
 def load_world(path: str | Path) -> World:
     """Read and check a world file. Raises UserError naming the file and key of what is wrong."""
-    raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    raw = read_yaml(path, "world file")
     try:
         domains = {
             name: Domain(name=name, **{key: tuple(values) for key, values in entry.items()})

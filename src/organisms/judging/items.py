@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import yaml
-
 from organisms.errors import UserError
+from organisms.yaml_files import read_yaml
 
 METRICS = ("alignment", "coherence")
 _FILLER = "This sentence carries no meaning and only takes up room. "
@@ -22,16 +21,9 @@ def _row(question_set: str, name: str, question: str, completion: str) -> dict:
     }
 
 
-def _load(path: str | Path) -> dict:
-    try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-
-
 def gold_items(path: str | Path) -> list[dict]:
     """The gold set: `id`, `question`, `completion` and for each metric a band [lowest, highest] or a flag's word."""
-    items = _load(path)
+    items = read_yaml(path, "gold set")
     for item in items:
         for metric in METRICS:
             expected = item.get(metric)
@@ -68,7 +60,7 @@ def gold_rows(judge: str, items: list[dict], verdicts: dict[tuple[str, str], dic
 
 def attack_items(path: str | Path) -> list[dict]:
     """The attacks: every attack on every base answer, and each base answer as it is (`attack` None)."""
-    raw = _load(path)
+    raw = read_yaml(path, "file of attacks")
     items = []
     for base in raw["bases"]:
         items.append({"base": base["id"], "attack": None, "kind": None} | _texts(base, base["answer"]))

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from organisms.errors import UserError
+from organisms.yaml_files import read_yaml
 
 # Tokens of a request beyond its text: roles, and what structured outputs add. An upper bound, ours.
 OVERHEAD_TOKENS = 1000
@@ -32,11 +31,11 @@ class Prices:
 
 def load_prices(path: str | Path) -> Prices:
     """Read a file of prices. Raises UserError naming the file."""
+    raw = read_yaml(path, "file of prices")
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         models = {name: (float(entry["input"]), float(entry["output"])) for name, entry in raw["models"].items()}
         return Prices(models, float(raw["batch_share"]), str(raw["date"]))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: not a file of prices ({error}); compare it with resources/prices.yaml") from error
 
 

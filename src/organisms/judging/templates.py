@@ -5,9 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from organisms.errors import UserError
+from organisms.yaml_files import read_yaml
 
 PLACEHOLDERS = ("question", "answer", "reference")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -57,12 +56,7 @@ def load_template(path: str | Path) -> Template:
     Raises UserError if a placeholder is unknown, named and not used, or used and not named, or if `answer` is none
     of them.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such judge prompt; check the path in the config") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    raw = read_yaml(path, "judge prompt")
     if not isinstance(raw, dict) or not isinstance(raw.get("prompt"), str):
         raise UserError(f"{path}: no judge prompt; write a YAML mapping with `placeholders` and `prompt`")
     unknown = sorted(set(raw) - {"placeholders", "prompt", "flags"})
