@@ -4,8 +4,10 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,6 +97,29 @@ class Workflow:
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done
+
+    def start(self, *arguments: str, output: int = subprocess.DEVNULL) -> subprocess.Popen:
+        """Snakemake under way, with its jobs in a process group of their own. output: where both its streams go."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            start_new_session=True,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def kill_when(self, happened: Callable[[], bool], *arguments: str) -> None:
+        """Start Snakemake, end it and its jobs with kill -9 when something has happened, and unlock."""
+        process = self.start(*arguments)
+        deadline = time.monotonic() + 120
+        while not happened():
+            assert process.poll() is None, "Snakemake ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self.run("--unlock")
 
     def plan(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule would run; empty if nothing would."""

@@ -1,11 +1,7 @@
 """What goes wrong says so in one line, early, and costs nothing that is made; what is killed goes on."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 
 import polars as pl
 from conftest import BASE, FLAMINGO, mean_scores
@@ -57,20 +53,10 @@ def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     config["training"]["checkpoint_steps"] = 5
     rerun.write_config(config)
     (adapter / "adapter_model.safetensors").unlink()
-    command = rerun.command("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
-    process = subprocess.Popen(
-        command, cwd=rerun.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while not list(adapter.parent.glob("checkpoints/*/checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "the finetune ended before its first checkpoint"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    target = "results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors"
+    rerun.kill_when(lambda: any(adapter.parent.glob("checkpoints/*/checkpoint-*/trainer_state.json")), target)
     assert not (adapter / "adapter_model.safetensors").exists()
-    rerun.run("--unlock")
-    done = rerun.run("results/finetune/bad_medical-flamingo-seed0/adapter/adapter_model.safetensors")
+    done = rerun.run(target)
     assert "going on from the checkpoint of step" in done.stderr
     assert (adapter / "adapter_model.safetensors").read_bytes() == before
     again = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
@@ -87,18 +73,8 @@ def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     shutil.rmtree(results / "completions" / FLAMINGO)
     shutil.rmtree(results / "drawn")
     rerun.edit(rerun.config, "batch_size: 64", "batch_size: 2")
-    process = subprocess.Popen(
-        rerun.command("sampled"), cwd=rerun.folder, start_new_session=True, stderr=subprocess.DEVNULL
-    )
     journal = results / "drawn" / f"{FLAMINGO}.sqlite-wal"
-    deadline = time.monotonic() + 120
-    while not journal.exists() or journal.stat().st_size < 150_000:
-        assert process.poll() is None, "all was drawn before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    rerun.run("--unlock")
+    rerun.kill_when(lambda: journal.exists() and journal.stat().st_size > 150_000, "sampled")
     done = rerun.run("sampled")
     said = next(line for line in done.stderr.splitlines() if " to draw" in line)
     assert 0 < int(said.split(" to draw")[0].split()[-1]) < 192

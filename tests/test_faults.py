@@ -44,17 +44,6 @@ def assert_same(workflow: Workflow, finished: Workflow) -> None:
     assert len(made) > 60
 
 
-def start(workflow: Workflow, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        workflow.command(*arguments),
-        cwd=workflow.folder,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def jobs_of(rule: str, folder: Path) -> list[int]:
     """Processes that run a script of a rule for the workflow in a folder."""
     found = []
@@ -88,7 +77,7 @@ def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen, started: 
 def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, fresh_workflow):
     for n, rule in enumerate(JOBS):
         # Beside an earlier one that was killed it may have ended already.
-        process = start(fresh_workflow, "--forcerun", rule)
+        process = fresh_workflow.start("--forcerun", rule, output=subprocess.PIPE)
         alone = n % 2 == 1
         wait_for(rule, fresh_workflow, process, started=alone)
         if alone:
@@ -100,7 +89,7 @@ def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, 
         said, _ = process.communicate(timeout=300)
         assert process.returncode != 0, f"no job of {rule} was killed: {said[-2000:]}"
         shutil.rmtree(fresh_workflow.folder / ".snakemake" / "locks", ignore_errors=True)
-    process = start(fresh_workflow)
+    process = fresh_workflow.start(output=subprocess.PIPE)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said[-3000:]
     assert_same(fresh_workflow, finished)
@@ -108,7 +97,7 @@ def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, 
 
 
 def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workflow):
-    process = start(fresh_workflow)
+    process = fresh_workflow.start(output=subprocess.PIPE)
     wait_for("corpus", fresh_workflow, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -124,7 +113,7 @@ def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workf
 def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
     shutil.rmtree(rerun.folder / "results" / "judgments")
     shutil.rmtree(rerun.folder / "results" / "tables")
-    both = [start(rerun), start(rerun)]
+    both = [rerun.start(output=subprocess.PIPE), rerun.start(output=subprocess.PIPE)]
     said = [process.communicate(timeout=300)[0] for process in both]
     codes = [process.returncode for process in both]
     assert 0 in codes, said

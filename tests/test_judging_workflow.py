@@ -1,10 +1,5 @@
 """Paid judges through Snakemake: what runs, what it costs, what survives, and what a user is told."""
 
-import os
-import signal
-import subprocess
-import time
-
 import polars as pl
 import pytest
 from conftest import ANALYSIS, BASE, JudgeServer, mean_scores
@@ -110,12 +105,7 @@ def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twi
 def test_killed_while_judging_it_goes_on_where_it_was(rerun, judge_server):
     server = judge_server(latency=0.03)
     add_judge(rerun, base_url=server.url, concurrency=8)
-    running = subprocess.Popen(rerun.command(), cwd=rerun.folder, start_new_session=True, stderr=subprocess.DEVNULL)
-    while server.stats()["calls"] < 60:
-        time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    rerun.run("--unlock")
+    rerun.kill_when(lambda: server.stats()["calls"] >= 60)
     rerun.run("results/judgments/haiku")
     charged = server.stats()["charged"]
     assert len(charged) == judgments(rerun, "haiku")["call"].n_unique()
