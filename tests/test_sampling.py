@@ -1,5 +1,7 @@
 """Sampling: the right distribution, and completions that depend on nothing but their own key."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -281,6 +283,11 @@ def test_a_gpu_lays_out_as_many_slots_as_fit(model, tokenizer, monkeypatch):
     drawn = sample(model, tokenizer, CONVERSATIONS, KEYS, PLAIN, 6, lines.append)
     assert lines == ["the GPU's memory has room for 2 completions at once"]
     assert drawn == draw(model, tokenizer)
+    # Larger numbers in sixteens, so that the same GPU takes the same number again.
+    first = SimpleNamespace(layers=[SimpleNamespace(keys=torch.zeros(1, 2, 5, 8), values=torch.zeros(1, 2, 5, 8))])
+    monkeypatch.setattr(continuous_batching, "_free_memory", lambda device: 100.5 / 0.8 * 10 * 2 * 2 * 8 * 4)
+    fitting = [continuous_batching._slots_in_memory("cuda", first, 10, wanted) for wanted in (90, 100, 101, 400)]
+    assert fitting == [90, 100, 96, 96]
 
 
 def slot_bytes(tokenizer):

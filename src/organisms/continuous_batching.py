@@ -38,6 +38,7 @@ def suits(model: PreTrainedModel) -> bool:
     """Whether all layers have plain full attention, computed by torch, and take a cache that is laid out beforehand."""
     layers = DynamicCache(config=model.config).layers
     return (
+        # transformers' own mark of models that do.
         model._can_compile_fullgraph
         and model.config._attn_implementation == "sdpa"
         and bool(layers)
@@ -48,7 +49,11 @@ def suits(model: PreTrainedModel) -> bool:
 @dataclass
 class _Slot:
     """A completion under way. place: of its prompt, or None if the slot is free. prompt: whose keys and values lie in
-    the slot's first columns, of this completion or of one before."""
+    the slot's first columns, of this completion or of one before.
+
+    A free slot takes part in a pass with a token of no meaning at position 0, where it spoils the prompt; but a slot is
+    free in a pass only when nothing waits for it any more.
+    """
 
     place: int | None = None
     prompt: tuple[int, ...] = ()
@@ -145,10 +150,16 @@ def _free_memory(device: torch.device) -> float:
 
 
 def _slots_in_memory(device: torch.device, like: DynamicCache, columns: int, wanted: int) -> int:
-    """How many of the wanted slots of so many columns the memory has room for, at least one."""
+    """How many of the wanted slots of so many columns the memory has room for, at least one.
+
+    In sixteens, if it is not all: a few bytes more or less then make no other batch, in which numbers round otherwise.
+    """
     tensors = [states for layer in like.layers for states in (layer.keys, layer.values)]
     one = sum(states.shape[1] * columns * states.shape[3] * states.element_size() for states in tensors)
-    return max(1, int(min(wanted, _free_memory(device) * _SHARE_OF_MEMORY / one)))
+    room = _free_memory(device) * _SHARE_OF_MEMORY / one
+    if room >= wanted:
+        return wanted
+    return max(1, int(room) if room < 16 else int(room) // 16 * 16)
 
 
 @torch.inference_mode()
