@@ -186,6 +186,7 @@ def continuous_batches(
     n = _slots_in_memory(model.device, first, columns, wanted)
     if n < wanted:
         report(f"the GPU's memory has room for {n} completions at once")
+    print(f"{n} completions at once")
     step = _Step()
     cache = Cache(layers=[_SlotLayer(step, like, n, columns) for like in first.layers])
     del first
