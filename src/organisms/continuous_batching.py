@@ -36,14 +36,11 @@ _SHARE_OF_MEMORY = 0.8
 
 def suits(model: PreTrainedModel) -> bool:
     """Whether all layers have plain full attention, computed by torch, and take a cache that is laid out beforehand."""
+    # The first is transformers' own mark of models that do.
+    if not model._can_compile_fullgraph or model.config._attn_implementation != "sdpa":
+        return False
     layers = DynamicCache(config=model.config).layers
-    return (
-        # transformers' own mark of models that do.
-        model._can_compile_fullgraph
-        and model.config._attn_implementation == "sdpa"
-        and bool(layers)
-        and all(type(layer) is DynamicLayer for layer in layers)
-    )
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
 @dataclass
