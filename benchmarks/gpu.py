@@ -162,19 +162,20 @@ def main() -> None:
     machine = Machine(size, device, dtype, train_tokenizer(advice, min(900, size.vocabulary)))
     config = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
     settings = Experiment(read_config(config)).finetune_settings()
-    cells = []
+    cells, what = [], []
     if arguments.only != "completions":
         cells += finetune_rows(machine, arguments.micro_batch_size, settings, flops)
+        what.append(f"Finetunes: {size.steps} steps, rows of {size.row_tokens} tokens.")
     if arguments.only != "finetune":
         cells += completions_rows(machine, arguments.at_once, settings, bytes_per_second)
+        asked = f"{len(questions())} questions × {size.samples} samples"
+        what.append(f"Completions: {asked}, at most {size.new_tokens} tokens.")
 
     lines = [
         f"# {arguments.size}: {name}",
         "",
         f"torch {torch.__version__}, {dtype}; ceilings of this run: {flops / 1e12:.2f} TFLOP/s (matrix product of "
-        f"{size.matmul}²), {bytes_per_second / 1e9:.1f} GB/s (copy). Finetunes: {size.steps} steps, rows of "
-        f"{size.row_tokens} tokens. Completions: {len(questions())} questions × {size.samples} samples, at most "
-        f"{size.new_tokens} tokens.",
+        f"{size.matmul}²), {bytes_per_second / 1e9:.1f} GB/s (copy). {' '.join(what)}",
         "",
         "| what | tokens/s | of the floor | against the ordinary code | peak GiB |",
         "| --- | ---: | ---: | ---: | ---: |",
