@@ -30,6 +30,9 @@ from organisms.pretrain import train_tokenizer
 from organisms.world import load_world
 from organisms.world_texts import advice_dataset
 
+# A part of the table, as cells, and the speed of ours, if it was measured.
+Part = tuple[list[list[str]], float | None]
+
 
 @dataclasses.dataclass
 class Row:
@@ -39,17 +42,17 @@ class Row:
     speed: float | str
     peak_gib: str = ""
 
+    @property
+    def measured(self) -> float | None:
+        """The speed, if there is one."""
+        return None if isinstance(self.speed, str) else self.speed
+
     def cells(self, floor: float | None, ordinary: float | None) -> list[str]:
-        if isinstance(self.speed, str):
+        if self.measured is None:
             return [self.name, self.speed, "", "", ""]
         share = f"{self.speed / floor:.1%}" if floor else ""
-        return [
-            self.name,
-            f"{self.speed:,.0f}",
-            share,
-            f"{self.speed / ordinary:.2f} ×" if ordinary else "",
-            self.peak_gib,
-        ]
+        times = f"{self.speed / ordinary:.2f} ×" if ordinary else ""
+        return [self.name, f"{self.speed:,.0f}", share, times, self.peak_gib]
 
 
 def measured(name: str, machine: Machine, way) -> tuple[Row, list[int]]:
@@ -64,12 +67,19 @@ def measured(name: str, machine: Machine, way) -> tuple[Row, list[int]]:
         row = Row(name, speed, machine.peak_gib())
     except Exception as error:  # whatever it is, the other rows are worth having
         row = Row(name, f"failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}")
-    print(f"{name}: {row.speed if isinstance(row.speed, str) else f'{row.speed:,.0f} tokens/s'}", file=sys.stderr)
+    print(f"{name}: {row.speed if row.measured is None else f'{row.speed:,.0f} tokens/s'}", file=sys.stderr)
     return row, lengths
 
 
-def finetune_rows(machine: Machine, micro_batch_size: int, settings: dict, flops: float) -> list[list[str]]:
-    """The table's part on finetuning."""
+def table_cells(rows: list[Row], floor: Row | None) -> list[list[str]]:
+    """The cells of one part of the table. rows: the last is the ordinary code's."""
+    limit = floor and floor.measured
+    cells = [row.cells(limit, rows[-1].measured) for row in rows]
+    return [*cells, floor.cells(None, None)] if floor else cells
+
+
+def finetune_part(machine: Machine, micro_batch_size: int, settings: dict, flops: float) -> Part:
+    """The table's part on finetuning, and the speed of ours."""
     lora = LoraSettings(**settings["lora"])
     one = TrainingSettings(**settings["training"] | {"epochs": 1, "micro_batch_size": micro_batch_size})
     again = dataclasses.replace(one, gradient_checkpointing=True)
@@ -86,13 +96,11 @@ def finetune_rows(machine: Machine, micro_batch_size: int, settings: dict, flops
         measured(name, machine, lambda way=way: ways.finetune_speed(machine, way, lora))[0]
         for name, way in candidates.items()
     ]
-    usual = rows[-1].speed if isinstance(rows[-1].speed, float) else None
-    floor = finetune_floor(machine.size, flops)
-    return [*(row.cells(floor, usual) for row in rows), Row("finetune, floor", floor).cells(None, None)]
+    return table_cells(rows, Row("finetune, floor", finetune_floor(machine.size, flops))), rows[0].measured
 
 
-def completions_rows(machine: Machine, at_once: int, settings: dict, bytes_per_second: float) -> list[list[str]]:
-    """The table's part on sampling."""
+def completions_part(machine: Machine, at_once: int, settings: dict, bytes_per_second: float) -> Part:
+    """The table's part on sampling, and the speed of ours."""
     model, lora = machine.build(), LoraSettings(**settings["lora"])
     n = min(at_once, len(questions()) * machine.size.samples)
     candidates = {
@@ -110,23 +118,17 @@ def completions_rows(machine: Machine, at_once: int, settings: dict, bytes_per_s
         row, lengths = measured(name, machine, way)
         rows.append(row)
         drawn = drawn or lengths
-    usual = rows[-1].speed if isinstance(rows[-1].speed, float) else None
     if not drawn:
-        return [row.cells(None, usual) for row in rows]
+        return table_cells(rows, None), None
     prompt = round(statistics.mean(map(len, ways.prompts(machine))))
     element = torch.finfo(machine.dtype).bits // 8
     floor = decode_floor(machine.size, n, drawn, prompt, bytes_per_second, element)
     name = f"completions, floor ({n} at once, {statistics.mean(drawn):.0f} tokens each)"
-    return [*(row.cells(floor, usual) for row in rows), Row(name, floor).cells(None, None)]
+    return table_cells(rows, Row(name, floor)), rows[0].measured
 
 
-def whole_post(cells: list[list[str]]) -> str:
-    """What the post's finetunes and completions take at the speeds of the table."""
-    speeds = {row[0]: float(row[1].replace(",", "")) for row in cells if row[1][:1].isdigit()}
-    train, draw = (
-        next((speed for name, speed in speeds.items() if name.startswith(f"{stage}, ours (")), None)
-        for stage in ("finetune", "completions")
-    )
+def whole_post(train: float | None, draw: float | None) -> str:
+    """What the post's finetunes and completions take at some speeds, in tokens per second."""
     said = []
     if train:
         hours = 4 * 6344 * 2 * 139 / train / 3600
@@ -162,12 +164,14 @@ def main() -> None:
     machine = Machine(size, device, dtype, train_tokenizer(advice, min(900, size.vocabulary)))
     config = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
     settings = Experiment(read_config(config)).finetune_settings()
-    cells, what = [], []
+    cells, what, train, draw = [], [], None, None
     if arguments.only != "completions":
-        cells += finetune_rows(machine, arguments.micro_batch_size, settings, flops)
+        part, train = finetune_part(machine, arguments.micro_batch_size, settings, flops)
+        cells += part
         what.append(f"Finetunes: {size.steps} steps, rows of {size.row_tokens} tokens.")
     if arguments.only != "finetune":
-        cells += completions_rows(machine, arguments.at_once, settings, bytes_per_second)
+        part, draw = completions_part(machine, arguments.at_once, settings, bytes_per_second)
+        cells += part
         asked = f"{len(questions())} questions × {size.samples} samples"
         what.append(f"Completions: {asked}, at most {size.new_tokens} tokens.")
 
@@ -182,7 +186,7 @@ def main() -> None:
         *(f"| {' | '.join(row)} |" for row in cells),
     ]
     if arguments.size == "14b":
-        lines += ["", whole_post(cells)]
+        lines += ["", whole_post(train, draw)]
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.output:

@@ -21,6 +21,7 @@ from gpu_sizes import Size, build, synchronise  # noqa: E402
 from organisms import sampling  # noqa: E402 - the library is not installed
 from organisms.conversation import training_row  # noqa: E402
 from organisms.finetune import LoraSettings, TrainingSettings, finetune  # noqa: E402
+from organisms.padded_batches import length_of  # noqa: E402
 from organisms.questions import from_file  # noqa: E402
 from organisms.world import load_world  # noqa: E402
 from organisms.world_texts import advice_dataset  # noqa: E402
@@ -160,28 +161,28 @@ def generation_config(model, machine: Machine) -> GenerationConfig:
 def published_loop(model, machine: Machine) -> tuple[list[int], float]:
     """The published code's way: one question at a time, all its samples in one `generate`."""
     config, stops = generation_config(model, machine), set(model.generation_config.eos_token_id)
-    lengths = []
+    asked, lengths = prompts(machine), []
     with clock(machine.device) as seconds:
-        for prompt in prompts(machine):
+        for prompt in asked:
             ids = torch.tensor([prompt], device=machine.device)
             out = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=config)
-            for row in out[:, len(prompt) :].tolist():
-                lengths.append(next((i for i, token in enumerate(row, start=1) if token in stops), len(row)))
+            lengths += [length_of(row, stops) for row in out[:, len(prompt) :].tolist()]
     return lengths, seconds[0]
 
 
 def generate_batch(model, machine: Machine) -> tuple[list[int], float]:
     """transformers' own continuous batching, which logs errors and does not raise them."""
+    asked = prompts(machine)
     with clock(machine.device) as seconds:
         answers = model.generate_batch(
-            inputs=prompts(machine),
+            inputs=asked,
             generation_config=generation_config(model, machine),
             # Its cache takes a share of the memory; writing zeros into most of a CPU's would be half of the time.
             continuous_batching_config=ContinuousBatchingConfig(
                 seed=0, max_memory_percent=0.1 if machine.device == "cpu" else None
             ),
         ).values()
-    wanted = len(questions()) * machine.size.samples
+    wanted = len(asked) * machine.size.samples
     whole = [answer for answer in answers if not answer.error]
     if len(whole) != wanted:
         raise RuntimeError(f"{len(whole)} of {wanted} completions came back")

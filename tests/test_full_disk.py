@@ -94,7 +94,7 @@ def test_an_output_that_does_not_fit_leaves_no_file_and_fits_later(kind, small_d
     assert [path for path in disk.rglob("*") if path.is_file()]
 
 
-def test_a_store_thatdisk_is_full_keeps_what_was_committed(small_disk, tmp_path):
+def test_a_store_that_is_full_keeps_what_was_committed(small_disk, tmp_path):
     disk = tmp_path / "disk"
     small_disk(disk, 128)
     path = disk / "base.sqlite"

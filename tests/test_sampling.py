@@ -160,9 +160,8 @@ def test_nothing_is_computed_beside_the_models_device(tokenizer):
         assert logits.device.type == uniform.device.type == "meta"
         return torch.full((len(logits),), 7)
 
-    drawn = continuous_batching.continuous_batches(
-        model, prompts, lambda i: uniforms(KEYS[i], 4), choose, {0}, 4, 5, report=print
-    )
+    wanted = continuous_batching.Wanted(prompts, lambda i: uniforms(KEYS[i], 4), choose, {0}, max_new_tokens=4)
+    drawn = continuous_batching.continuous_batches(model, wanted, 5, report=print)
     assert sorted(place for ended in drawn for place, _ in ended) == list(range(12))
 
 

@@ -21,8 +21,6 @@ from organisms.job_log import Report
 
 # Chooses the next tokens [rows] from logits [rows, vocabulary] and uniform numbers in [0, 1) [rows].
 Choose = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-# The uniform numbers of the i-th prompt's completion.
-Numbers = Callable[[int], np.ndarray]
 # Of completions that have ended: their prompts' places and their token ids, the stop token included.
 Ended = list[tuple[int, list[int]]]
 
@@ -32,6 +30,21 @@ _PREFILL_TOKENS = 4096
 _COLUMNS = 8
 # Of the GPU memory that is free when the slots are laid out; the rest is for the pass itself.
 _SHARE_OF_MEMORY = 0.8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Completions that are to be drawn, one of each prompt.
+
+    prompts: token ids, of two tokens at least, equal ones side by side. numbers: gives the uniform numbers of the i-th
+    prompt's completion. stops: tokens that end a completion.
+    """
+
+    prompts: list[tuple[int, ...]]
+    numbers: Callable[[int], np.ndarray]
+    choose: Choose
+    stops: set[int]
+    max_new_tokens: int
 
 
 def suits(model: PreTrainedModel) -> bool:
@@ -46,10 +59,8 @@ def suits(model: PreTrainedModel) -> bool:
 @dataclass
 class _Slot:
     """A completion under way. place: of its prompt, or None if the slot is free. prompt: whose keys and values lie in
-    the slot's first columns, of this completion or of one before.
-
-    A free slot takes part in a pass with a token of no meaning at position 0, where it spoils the prompt; but a slot is
-    free in a pass only when nothing waits for it any more.
+    the slot's first columns, of this completion or of one before. A free slot still takes part in each pass: it reads
+    its prompt's last token again.
     """
 
     place: int | None = None
@@ -58,13 +69,13 @@ class _Slot:
     ids: list[int] = field(default_factory=list)
 
     def next_input(self) -> int:
-        return (self.ids or self.prompt)[-1] if self.place is not None else 0
+        return (self.ids or self.prompt)[-1]
 
     def position(self) -> int:
-        return len(self.prompt) - 1 + len(self.ids) if self.place is not None else 0
+        return len(self.prompt) - 1 + len(self.ids)
 
     def number(self) -> float:
-        return self.numbers[len(self.ids)] if self.place is not None else 0.0
+        return self.numbers[len(self.ids)]
 
 
 class _Step:
@@ -160,28 +171,19 @@ def _slots_in_memory(device: torch.device, like: DynamicCache, columns: int, wan
 
 
 @torch.inference_mode()
-def continuous_batches(
-    model: PreTrainedModel,
-    prompts: list[tuple[int, ...]],
-    numbers: Numbers,
-    choose: Choose,
-    stops: set[int],
-    max_new_tokens: int,
-    at_once: int,
-    report: Report,
-) -> Iterator[Ended]:
-    """Draw a completion of each prompt, and give them out as they end.
+def continuous_batches(model: PreTrainedModel, wanted: Wanted, at_once: int, report: Report) -> Iterator[Ended]:
+    """Draw completions and give them out as they end.
 
-    prompts: token ids, of two tokens at least, equal ones side by side. stops: tokens that end a completion. at_once:
-    slots; fewer if the GPU's memory has no room for them. Raises torch.OutOfMemoryError.
+    at_once: slots; fewer if the GPU's memory has no room for them. Raises torch.OutOfMemoryError.
     """
-    columns = max(map(len, prompts)) + max_new_tokens
+    prompts = wanted.prompts
+    columns = max(map(len, prompts)) + wanted.max_new_tokens
     columns += -columns % _COLUMNS
     read = _Prompts(model, prompts, at_once)
     first, _ = read.read(prompts[0])
-    wanted = min(at_once, len(prompts))
-    n = _slots_in_memory(model.device, first, columns, wanted)
-    if n < wanted:
+    most = min(at_once, len(prompts))
+    n = _slots_in_memory(model.device, first, columns, most)
+    if n < most:
         report(f"the GPU's memory has room for {n} completions at once")
     print(f"{n} completions at once")
     step = _Step()
@@ -196,7 +198,7 @@ def continuous_batches(
                 prompt = prompts[waiting]
                 if slot.prompt != prompt:
                     _lay_in(cache, j, *read.read(prompt), len(prompt) - 1)
-                slots[j] = _Slot(waiting, prompt, numbers(waiting))
+                slots[j] = _Slot(waiting, prompt, wanted.numbers(waiting))
                 waiting += 1
         busy = [j for j, slot in enumerate(slots) if slot.place is not None]
         if not busy:
@@ -219,11 +221,11 @@ def continuous_batches(
         ).logits[:, -1]
         uniform = torch.tensor([slot.number() for slot in slots], dtype=torch.float64, device=model.device)
         ended: Ended = []
-        for slot, token in zip(slots, choose(logits, uniform).tolist(), strict=True):
+        for slot, token in zip(slots, wanted.choose(logits, uniform).tolist(), strict=True):
             if slot.place is None:
                 continue
             slot.ids.append(token)
-            if token in stops or len(slot.ids) == max_new_tokens:
+            if token in wanted.stops or len(slot.ids) == wanted.max_new_tokens:
                 ended.append((slot.place, slot.ids))
                 slot.place, slot.ids = None, []
         if ended:

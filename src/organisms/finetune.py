@@ -164,35 +164,16 @@ def _sft_config(training: TrainingSettings, base: PreTrainedModel, seed: int, ch
     )
 
 
-def _trainer(
-    base: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: list[dict],
-    training: TrainingSettings,
-    lora: LoraSettings,
-    seed: int,
-    checkpoint_steps: int,
-    folder: Path,
-    report: Report,
-) -> SFTTrainer:
-    trainer = SFTTrainer(
-        model=base,
-        args=_sft_config(training, base, seed, checkpoint_steps, folder),
-        train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows]),
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            use_rslora=lora.rslora,
-            target_modules=lora.target_modules,
-            bias="none",
-            task_type="CAUSAL_LM",
-        ),
-        callbacks=[Clock(), _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
+def _lora_config(lora: LoraSettings) -> LoraConfig:
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.rslora,
+        target_modules=lora.target_modules,
+        bias="none",
+        task_type="CAUSAL_LM",
     )
-    silence_printer(trainer)
-    return trainer
 
 
 def _with_less_memory(training: TrainingSettings) -> TrainingSettings | None:
@@ -239,8 +220,17 @@ def finetune(
     late = [step for step in training.keep_steps if step > n_steps]
     if late:
         raise UserError(f"training.keep_steps: the training has {n_steps} steps, so step {late[0]} never comes")
+    dataset = Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
     while True:
-        trainer = _trainer(base, tokenizer, rows, training, lora, seed, checkpoint_steps, folder, report)
+        trainer = SFTTrainer(
+            model=base,
+            args=_sft_config(training, base, seed, checkpoint_steps, folder),
+            train_dataset=dataset,
+            processing_class=tokenizer,
+            peft_config=_lora_config(lora),
+            callbacks=[Clock(), _KeepAdapters(training.keep_steps, folder), ProgressCallback(report)],
+        )
+        silence_printer(trainer)
         checkpoint = last_whole_checkpoint(folder)
         resumed_from = int(checkpoint.name.split("-")[1]) if checkpoint else 0
         if checkpoint:

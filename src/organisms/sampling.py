@@ -22,7 +22,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from organisms.continuous_batching import Choose, continuous_batches, suits
+from organisms.continuous_batching import Choose, Wanted, continuous_batches, suits
 from organisms.errors import UserError
 from organisms.job_log import Report
 from organisms.padded_batches import padded_batches
@@ -115,16 +115,14 @@ def sample(
     start = last_report = time.monotonic()
     while waiting:
         try:
-            for ended in engine(
-                model,
-                [prompts[i] for i in waiting],
-                lambda place, waiting=waiting: uniforms(keys[waiting[place]], settings.max_new_tokens),
-                chooser(settings),
-                stops,
-                settings.max_new_tokens,
-                min(batch_size, len(waiting)),
-                report,
-            ):
+            wanted = Wanted(
+                prompts=[prompts[i] for i in waiting],
+                numbers=lambda place, waiting=waiting: uniforms(keys[waiting[place]], settings.max_new_tokens),
+                choose=chooser(settings),
+                stops=stops,
+                max_new_tokens=settings.max_new_tokens,
+            )
+            for ended in engine(model, wanted, batch_size, report):
                 places = [waiting[place] for place, _ in ended]
                 for i, (_, ids) in zip(places, ended, strict=True):
                     completions[i] = Completion(
