@@ -3,7 +3,7 @@
 The published code samples with the global random state, so a completion changes with the size and order of the
 batch that it shares. Here every completion is drawn by inverse transform sampling from uniform numbers that
 depend on its key alone: other questions, more samples or another batch size leave it as it was, up to the
-rounding of floating point numbers in differently padded batches.
+rounding of floating point numbers in other batches (docs/design.md says how often that matters).
 """
 
 import hashlib

@@ -160,11 +160,12 @@ def judge_prompts(
         batch = waiting[:batch_size]
         try:
             found = answer_probabilities(model, [ids[i] for i in batch], tree, tokenizer.pad_token_id)
-        except torch.OutOfMemoryError as error:
+        except torch.OutOfMemoryError:
+            found = None
+        if found is None:
+            # Not in the handler: until that ends, the error holds on to what filled the memory.
             if len(batch) == 1:
-                raise UserError(
-                    f"out of memory for one prompt of {len(ids[batch[0]])} tokens; use a larger GPU"
-                ) from error
+                raise UserError(f"out of memory for one prompt of {len(ids[batch[0]])} tokens; use a larger GPU")
             batch_size = len(batch) // 2
             report(f"out of memory: going on with {batch_size} prompts at once")
             torch.cuda.empty_cache()
