@@ -10,7 +10,7 @@ from organisms import tables
 
 
 def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
-    fresh_workflow.edit(fresh_workflow.config, "learning_rate: 0.002", "learning_rate: -1")
+    fresh_workflow.edit(fresh_workflow.config, "learning_rate: 0.008", "learning_rate: -1")
     done = fresh_workflow.run(check=False)
     assert done.returncode != 0
     assert "error: config: training.learning_rate: -1.0 must be greater than 0" in done.stderr.splitlines()
