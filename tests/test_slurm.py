@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -65,9 +66,7 @@ def rule_of(job: dict) -> str:
 
 def submit(workflow, *arguments):
     """Run the workflow on the cluster as a user would."""
-    python, *command = workflow.command(*arguments)
-    command = [part for part in command if part not in ("-m", "snakemake", "--cores", "2")]
-    command = [python, "-c", SNAKEMAKE, *command]
+    command = [sys.executable, "-c", SNAKEMAKE, *arguments, "--configfile", workflow.config]
     try:
         return subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=900)
     except subprocess.TimeoutExpired as error:
