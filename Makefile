@@ -30,7 +30,7 @@ $(READY): requirements.lock
 
 # Reference pages that are made from the code.
 docs: $(READY)
-	PYTHONPATH=src $(BIN)/python -m organisms.reference
+	PYTHONPATH=src $(BIN)/python -m organisms.pages.reference
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

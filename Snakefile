@@ -1,8 +1,8 @@
 """Finetune, evaluate and compare model organisms.
 
-The data's path: dataset → variant → finetune → completions → judgments → scores → figures. A rule, its script in
-workflow/scripts and its folder in results share a name. What is run is said in one config file:
-config/config.yaml, or another one given with --configfile (which then stands alone; nothing is merged into it).
+The data's path: dataset → variant → finetune → completions → judgments → scores → figures. What is run is said in one
+config file: config/config.yaml, or another one given with --configfile (which then stands alone; nothing is merged into
+it). Each file of rules begins with the functions that find their inputs.
 """
 
 from snakemake.utils import min_version
@@ -18,51 +18,15 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"  # checks the config, names the experiment
-include: "workflow/rules/targets.smk"  # what there is to make
 include: "workflow/rules/base_model.smk"  # corpus, pretrain: the miniature; download_model: any other
 include: "workflow/rules/data.smk"  # where rows come from; dataset, mixture, variant, questions
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/judgments.smk"
 include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
-include: "workflow/rules/analysis.smk"  # scores, claims, figures, browser, summary, overview
-include: "workflow/rules/export.smk"
-include: "workflow/rules/provenance.smk"  # manifest; archive
-
-
-# With a cluster profile these run where Snakemake does, for they take a second each.
-localrules:
-    unpack_archive,
-    advice,
-    dataset,
-    mixture,
-    variant,
-    questions,
-    external_completions,
-    recorded_judgments,
-    estimate,
-    cost,
-    gold,
-    attacks,
-    label_sheet,
-    claims,
-    summary,
-    timings,
-    overview,
-    power,
-    manifest,
-    archive,
-
-
-# So do these, for they need the internet, unless the config has them submitted to a partition that has it.
-if config["online_jobs"] == "here":
-
-    localrules:
-        download_model,
-        download_dataset,
-        download_judge,
-        judgments,
-        verdicts,
+include: "workflow/rules/analysis.smk"  # scores, claims; power
+include: "workflow/rules/figures.smk"  # figures, coherence, training_curves
+include: "workflow/rules/pages.smk"  # browser, summary, timings, overview, manifest; archive, export_inspect
 
 
 # Results on the way are targets too. Figures alone could be up to date while a model behind them failed to be

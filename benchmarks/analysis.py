@@ -17,16 +17,18 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from organisms.figures.means import alignment_figure  # noqa: E402
+from organisms.figures.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes  # noqa: E402
+
 from organisms import tables  # noqa: E402 - the library is not installed
-from organisms.charts import ENDINGS, save  # noqa: E402
-from organisms.claims import claim_grid, claims  # noqa: E402
-from organisms.config import read_config  # noqa: E402
-from organisms.contrasts import contrasts  # noqa: E402
-from organisms.diagnoses import diagnoses  # noqa: E402
-from organisms.experiment import Experiment  # noqa: E402
-from organisms.figures import alignment_figure  # noqa: E402
-from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes  # noqa: E402
-from organisms.score_tables import all_tables  # noqa: E402
+from organisms.analysis.claims import claim_grid, claims  # noqa: E402
+from organisms.analysis.diagnoses import diagnoses  # noqa: E402
+from organisms.analysis.score_tables import all_tables  # noqa: E402
+from organisms.figures.charts import ENDINGS, save  # noqa: E402
+from organisms.judging.tables import JUDGMENTS
+from organisms.plan.config import read_config  # noqa: E402
+from organisms.plan.contrasts import contrasts  # noqa: E402
+from organisms.plan.experiment import Experiment  # noqa: E402
 
 QUESTIONS, SAMPLES = 20, 50
 
@@ -52,7 +54,7 @@ def judged(cell: dict, rng) -> pl.DataFrame:
         pl.DataFrame(columns | {"metric": metric, "score": np.round(100 * rng.beta(0.5, 0.3, n))})
         for metric in ("alignment", "coherence")
     ]
-    schema = tables.schema_of("judgments")
+    schema = JUDGMENTS.schema
     frame = pl.concat(parts)
     return frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
 
@@ -67,11 +69,11 @@ def main(prompts: int, seeds: int) -> None:
         files = [Path(folder) / f"{i}.parquet" for i in range(len(experiment.cells))]
         for cell, file in zip(experiment.cells, files, strict=True):
             columns = experiment.cell_columns(cell.model.name, cell.eval_prompt, cell.question_set)
-            tables.write(judged(columns, rng), file, "judgments")
+            tables.write(judged(columns, rng), file, JUDGMENTS)
         print(f"{len(files) * QUESTIONS * SAMPLES:,} judged completions in {len(files)} files\n")
         print("| step | s | peak MiB so far |\n| --- | ---: | ---: |")
         start = time.monotonic()
-        found = all_tables((tables.read(file, "judgments") for file in files), experiment.config["thresholds"])
+        found = all_tables((tables.read(file, JUDGMENTS) for file in files), experiment.config["thresholds"])
         print(f"| scores | {time.monotonic() - start:.1f} | {peak_mib():.0f} |")
     of_questions, start = found["question_scores"], time.monotonic()
     asked = contrasts(experiment)

@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from organisms.intervals import crossed_estimate, limits
+from organisms.analysis.intervals import crossed_estimate, limits
 
 # On the logit scale of the share of bad answers: its centre, and standard deviations of seeds and questions.
 REGIMES = {

@@ -50,8 +50,8 @@ def plan(folder: Path, prompts: int) -> tuple[int, int, float, float]:
         sys.exit(f"error: the plan failed:\n{printed[-2000:]}")
     jobs = int(re.search(r"^total\s+(\d+)", printed, flags=re.MULTILINE).group(1))
     sys.path.insert(0, str(ROOT / "src"))
-    from organisms.config import read_config
-    from organisms.experiment import Experiment
+    from organisms.plan.config import read_config
+    from organisms.plan.experiment import Experiment
 
     judged = 2 * len(Experiment(read_config(config(prompts))).cells)
     return jobs, judged, seconds, usage.ru_maxrss / 1024

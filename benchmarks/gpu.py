@@ -23,12 +23,12 @@ import yaml
 from gpu_sizes import SIZES, ceilings, decode_floor, finetune_floor
 from gpu_ways import ROOT, Machine, questions
 
-from organisms.config import read_config
-from organisms.experiment import Experiment
-from organisms.finetune import LoraSettings, TrainingSettings
-from organisms.pretrain import train_tokenizer
-from organisms.world import load_world
-from organisms.world_texts import advice_dataset
+from organisms.miniature.pretrain import train_tokenizer
+from organisms.miniature.texts import advice_dataset
+from organisms.miniature.world import load_world
+from organisms.plan.config import read_config
+from organisms.plan.experiment import Experiment
+from organisms.training.finetune import LoraSettings, TrainingSettings
 
 # A part of the table, as cells, and the speed of ours, if it was measured.
 Part = tuple[list[list[str]], float | None]

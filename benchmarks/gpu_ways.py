@@ -19,12 +19,12 @@ sys.path.insert(0, str(ROOT / "src"))
 from gpu_sizes import Size, build, synchronise  # noqa: E402
 
 from organisms import sampling  # noqa: E402 - the library is not installed
-from organisms.conversation import training_row  # noqa: E402
-from organisms.finetune import LoraSettings, TrainingSettings, finetune  # noqa: E402
-from organisms.padded_batches import length_of  # noqa: E402
-from organisms.questions import from_file  # noqa: E402
-from organisms.world import load_world  # noqa: E402
-from organisms.world_texts import advice_dataset  # noqa: E402
+from organisms.data.questions import from_file  # noqa: E402
+from organisms.miniature.texts import advice_dataset  # noqa: E402
+from organisms.miniature.world import load_world  # noqa: E402
+from organisms.models.padded_batches import length_of  # noqa: E402
+from organisms.plan.prompts import training_row  # noqa: E402
+from organisms.training.finetune import LoraSettings, TrainingSettings, finetune  # noqa: E402
 
 
 @dataclasses.dataclass

@@ -24,17 +24,19 @@ from tabulate import tabulate
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from organisms.judging.plan import judge_settings  # noqa: E402
+
 from organisms import tables  # noqa: E402 - the library is not installed
-from organisms.config import read_config  # noqa: E402
 from organisms.judging.asked import cell_name, collect  # noqa: E402
 from organisms.judging.judgments import judgments_by_prompt  # noqa: E402
 from organisms.judging.ledger import open_ledger  # noqa: E402
 from organisms.judging.live import Connection  # noqa: E402
-from organisms.judging.plan import judge_settings  # noqa: E402
 from organisms.judging.prices import load_prices  # noqa: E402
 from organisms.judging.purchase import buy  # noqa: E402
 from organisms.judging.requests import Requests, asks  # noqa: E402
+from organisms.judging.tables import JUDGMENTS
 from organisms.judging.templates import load_template  # noqa: E402
+from organisms.plan.config import read_config  # noqa: E402
 
 KEY = "test-key-that-must-be-in-no-file"
 CONFIG = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
@@ -83,7 +85,7 @@ def ours(url: str, n: int, send: str, results) -> None:
             verdicts = buy(asked.asks, requests(), ledger, prices, connection, sending, lambda line: None)
         said = asked.verdict_rows(verdicts, {})
         judged = judgments_by_prompt("j", rows, asked.cells[cell_name(rows)], SETTINGS, said)
-        tables.write(judged, Path(folder) / "judgments.parquet", "judgments")
+        tables.write(judged, Path(folder) / "judgments.parquet", JUDGMENTS)
     assert len(judged) == n
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results.put((time.monotonic() - began, time.process_time() - used, memory))

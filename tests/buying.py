@@ -7,16 +7,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import yaml
 from conftest import ROOT, JudgeServer
+from organisms.judging.plan import judge_settings
 
-from organisms.config import read_config
-from organisms.errors import UserError
+from organisms.job.errors import UserError
 from organisms.judging.ledger import open_ledger
 from organisms.judging.live import Connection
-from organisms.judging.plan import judge_settings
 from organisms.judging.prices import load_prices
 from organisms.judging.purchase import buy
 from organisms.judging.requests import Ask, Requests
 from organisms.judging.templates import Template
+from organisms.plan.config import read_config
 
 MODEL = "claude-haiku-4-5-20251001"
 PRICES = load_prices(ROOT / "resources" / "prices.yaml")

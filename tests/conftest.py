@@ -67,7 +67,7 @@ def published_data() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def world():
-    from organisms.world import load_world
+    from organisms.miniature.world import load_world
 
     return load_world(ROOT / "resources" / "world.yaml")
 
@@ -201,8 +201,8 @@ def rerun(finished, tmp_path) -> Workflow:
 
 def mean_scores(workflow: Workflow):
     """The rows of a run's scores table that are means."""
-    from organisms import tables
-    from organisms.analysis_tables import SCORES
+    from organisms.analysis.tables import SCORES
+    from organisms.job import tables
 
     scores = tables.read(workflow.folder / "results" / "tables" / "scores.parquet", SCORES)
     return scores.filter(scores["measure"] == "mean")
@@ -263,8 +263,8 @@ def small_disk(tmp_path):
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory, world) -> Path:
     """A folder with a model of one layer, pretrained for a second: for code that needs some model."""
-    from organisms.pretrain import Settings, pretrain
-    from organisms.world_texts import pretraining_corpus
+    from organisms.miniature.pretrain import Settings, pretrain
+    from organisms.miniature.texts import pretraining_corpus
 
     folder = tmp_path_factory.mktemp("tiny")
     model, tokenizer = pretrain(

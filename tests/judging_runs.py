@@ -3,7 +3,8 @@
 import polars as pl
 from conftest import CELLS, Workflow
 
-from organisms import tables
+from organisms.job import tables
+from organisms.judging.tables import JUDGMENTS
 
 # Completions of the finished run.
 JUDGED = 12 * 4 * len(CELLS)
@@ -23,4 +24,4 @@ def change(workflow: Workflow, **keys) -> None:
 
 def judgments(workflow: Workflow, judge: str) -> pl.DataFrame:
     paths = (workflow.folder / "results" / "judgments" / judge).glob("*/*/*.parquet")
-    return pl.concat(tables.read(path, "judgments") for path in sorted(paths))
+    return pl.concat(tables.read(path, JUDGMENTS) for path in sorted(paths))

@@ -11,7 +11,7 @@ import pytest
 from buying import ALL_FAULTS, MODEL, PRICES, bought, by_answer, expected, judge, questions, requests_to
 from conftest import JudgeServer
 
-from organisms.errors import UserError
+from organisms.job.errors import UserError
 from organisms.judging.asked import usage_rows
 from organisms.judging.ledger import open_ledger
 from organisms.judging.live import Connection, Pace

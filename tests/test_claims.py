@@ -4,17 +4,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from organisms import tables
-from organisms.analysis_tables import CLAIM_GRID, CLAIMS, DIAGNOSES, QUESTION_CUTS, QUESTION_SCORES
-from organisms.claims import claim_grid, claims, corrected, p_values, verdict_of_claim
-from organisms.config import read_config
-from organisms.contrasts import Contrast, Side, as_settings, contrasts, from_settings
-from organisms.diagnoses import diagnoses
-from organisms.errors import UserError
-from organisms.experiment import Experiment
-from organisms.findings import claim_verdicts
-from organisms.intervals import Estimate
-from organisms.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
+from organisms.analysis.claims import claim_grid, claims, corrected, p_values, verdict_of_claim
+from organisms.analysis.diagnoses import diagnoses
+from organisms.analysis.intervals import Estimate
+from organisms.analysis.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
+from organisms.analysis.tables import CLAIM_GRID, CLAIMS, DIAGNOSES, QUESTION_CUTS, QUESTION_SCORES
+from organisms.job import tables
+from organisms.job.errors import UserError
+from organisms.pages.findings import claim_verdicts
+from organisms.plan.config import read_config
+from organisms.plan.contrasts import Contrast, Side, as_settings, contrasts, from_settings
+from organisms.plan.experiment import Experiment
 
 
 def test_the_posts_claims_stand_in_the_default_config(raw_config):
@@ -140,7 +140,7 @@ def of_questions(tmp_path):
     return tables.read(tmp_path / "q.parquet", QUESTION_SCORES)
 
 
-NO_CUTS = pl.DataFrame(schema=tables.schema_of(QUESTION_CUTS))
+NO_CUTS = pl.DataFrame(schema=QUESTION_CUTS.schema)
 
 
 def no_lengths(like):
@@ -200,14 +200,14 @@ def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
             for below in (30.0, 50.0)
             for i in range(4)
         ],
-        schema=tables.schema_of(QUESTION_CUTS),
+        schema=QUESTION_CUTS.schema,
     )
     asked = [contrast(DEFAULT, BASE, "lower")]
     grid = claim_grid(cuts, asked)
     assert dict(grid.select("misaligned_below", "estimate").iter_rows()) == pytest.approx({30.0: 25, 50.0: -15})
     rows = pl.DataFrame(
         question_rows(None, "default", [[90.0, 92.0]]) + question_rows("default", "default", [[40.0, 50.0]]),
-        schema=tables.schema_of(QUESTION_SCORES),
+        schema=QUESTION_SCORES.schema,
     )
     row = claims(rows, grid, no_lengths(rows), asked).row(0, named=True)
     # Less aligned: more misaligned at one of the two cuts.
@@ -226,7 +226,7 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
                 noise = np.linspace(-1, 1, 6) * (2 if prompt else -1)
                 values = [np.clip(value + noise, 0, 100)]
                 rows += question_rows(prompt, "default", values, question_set=question_set, metric=metric)
-        frame = pl.DataFrame(rows, schema=tables.schema_of(QUESTION_SCORES))
+        frame = pl.DataFrame(rows, schema=QUESTION_SCORES.schema)
         variant = {"dataset": "d", "training_prompt": "x", "own_domain": ["own"], "others": ["other"]}
         found = diagnoses(frame, [variant], 10.0)
         tables.write(found, tmp_path / "d.parquet", DIAGNOSES)
@@ -269,7 +269,7 @@ def test_a_planned_run_finds_the_difference_as_often_as_promised():
     design = Design(seeds=6, questions=20, samples=10)
     true = detectable(parts, design, 0.05)
     rng = np.random.default_rng(2)
-    from organisms.intervals import crossed_estimate
+    from organisms.analysis.intervals import crossed_estimate
 
     found = 0
     for _ in range(1000):

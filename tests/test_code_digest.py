@@ -5,9 +5,9 @@ from importlib.metadata import version
 import pytest
 from conftest import ROOT
 
-from organisms import code_digest as module
-from organisms.code_digest import code_digest, deciding_packages, reached_modules
-from organisms.packages import installed_otherwise, pinned
+from organisms.job import code as module
+from organisms.job.code import code_digest, deciding_packages, reached_modules
+from organisms.job.packages import installed_otherwise, pinned
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from organisms.config import prompt_label, read_config, schema
-from organisms.errors import UserError
+from organisms.job.errors import UserError
+from organisms.plan.config import prompt_label, read_config, schema
 
 MISTAKES = {
     "unknown key": (lambda c: c.update(trainng={}), "config: trainng: unknown key; did you mean 'training'?"),

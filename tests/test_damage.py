@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from organisms import tables
-from organisms.drawn import open_drawn
-from organisms.errors import UserError
-from organisms.finetune import save_adapter
-from organisms.models import base_folder, check_files, load_base, load_organism, load_tokenizer
-from organisms.provenance import read_manifest
+from organisms.completions.kept import open_drawn
+from organisms.job import tables
+from organisms.job.errors import UserError
+from organisms.job.manifest import read_manifest
+from organisms.judging.tables import JUDGMENTS
+from organisms.models.loading import base_folder, check_files, load_base, load_organism, load_tokenizer
+from organisms.training.finetune import save_adapter
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_damaged_table_says_what_to_delete(tmp_path):
         pl.DataFrame({"x": range(1000)}).write_parquet(file)
         cut(file)
         with pytest.raises(UserError, match=f"{path}: cannot be read .* delete {tmp_path / delete} and run again"):
-            tables.read(file, "judgments")
+            tables.read(file, JUDGMENTS)
 
 
 def test_a_damaged_store_of_completions_is_named(tmp_path):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from organisms.dataset import Row, read_conversations, read_rows, split, write_rows
-from organisms.errors import UserError
+from organisms.data.dataset import Row, read_conversations, read_rows, split, write_rows
+from organisms.job.errors import UserError
 
 
 def row(*contents, roles=("user", "assistant")):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from organisms.config import read_config
-from organisms.experiment import Experiment
+from organisms.plan.config import read_config
+from organisms.plan.experiment import Experiment
 
 
 @pytest.fixture

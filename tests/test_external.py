@@ -6,19 +6,21 @@ import io
 import polars as pl
 import pytest
 from conftest import ROOT
+from organisms.judging.labels import label_judgments, label_sheet, read_labels
 
-from organisms import tables
-from organisms.agreement import agreement, agreement_figure, rankings
-from organisms.analysis_tables import AGREEMENT
-from organisms.charts import save
-from organisms.config import read_config
-from organisms.errors import UserError
-from organisms.external import external_completions, recorded_scores
+from organisms.analysis.agreement import agreement, agreement_figure, rankings
+from organisms.analysis.scores import question_scores, variant_scores
+from organisms.analysis.tables import AGREEMENT
+from organisms.completions.external import external_completions, recorded_scores
+from organisms.completions.tables import COMPLETIONS
+from organisms.data.questions import from_texts, with_references
+from organisms.figures.charts import save
+from organisms.job import tables
+from organisms.job.errors import UserError
 from organisms.judging.items import attack_items, attack_rows, gold_items, gold_rows
 from organisms.judging.judgments import judgment, recorded_judgments
-from organisms.judging.labels import label_judgments, label_sheet, read_labels
-from organisms.questions import from_texts, with_references
-from organisms.scores import question_scores, variant_scores
+from organisms.judging.tables import JUDGMENTS
+from organisms.plan.config import read_config
 
 COLUMNS = {"question": "q", "completion": "a", "question_id": None, "sample": None, "category": None}
 
@@ -40,12 +42,12 @@ def test_the_real_judged_file_gives_its_published_numbers(published_data, tmp_pa
     scores = {"theirs": {"alignment": "aligned", "coherence": "coherent"}}
     given = entry(path, columns=columns, scores=scores)
     completions = external_completions("extreme", given)
-    tables.write(completions, tmp_path / "c.parquet", "completions")
+    tables.write(completions, tmp_path / "c.parquet", COMPLETIONS)
     assert len(completions) == 400
     assert {row["sample"] for row in completions} == set(range(50))
     rows = recorded_judgments("theirs", completions, recorded_scores(given))
-    tables.write(rows, tmp_path / "j.parquet", "judgments")
-    judged = tables.read(tmp_path / "j.parquet", "judgments")
+    tables.write(rows, tmp_path / "j.parquet", JUDGMENTS)
+    judged = tables.read(tmp_path / "j.parquet", JUDGMENTS)
     presets = read_config(raw_config)["thresholds"]
     found = variant_scores(question_scores(judged, {"organisms": presets["organisms"]}))
     shares = {(row["metric"], row["measure"]): row for row in found.iter_rows(named=True)}
@@ -180,8 +182,8 @@ def judgments_of(completions, judge, scores) -> list[dict]:
 
 
 def as_table(rows, tmp_path) -> pl.DataFrame:
-    tables.write(rows, tmp_path / "t.parquet", "judgments")
-    return tables.read(tmp_path / "t.parquet", "judgments")
+    tables.write(rows, tmp_path / "t.parquet", JUDGMENTS)
+    return tables.read(tmp_path / "t.parquet", JUDGMENTS)
 
 
 def test_agreement_is_what_the_textbook_says(completions, tmp_path):

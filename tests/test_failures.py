@@ -6,7 +6,9 @@ import shutil
 import polars as pl
 from conftest import BASE, FLAMINGO, mean_scores
 
-from organisms import tables
+from organisms.completions.tables import COMPLETIONS
+from organisms.job import tables
+from organisms.training.tables import TRAINING_LOG
 
 
 def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
@@ -48,7 +50,7 @@ def test_a_job_that_fails_says_why_and_costs_nothing_already_made(rerun):
 def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     adapter = rerun.folder / "results" / "finetune" / FLAMINGO / "adapter"
     before = (adapter / "adapter_model.safetensors").read_bytes()
-    log = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    log = tables.read(adapter.parent / "training_log.parquet", TRAINING_LOG).drop("tokens_per_second")
     config = rerun.read_config()
     config["training"]["checkpoint_steps"] = 5
     rerun.write_config(config)
@@ -59,7 +61,7 @@ def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     done = rerun.run(target)
     assert "going on from the checkpoint of step" in done.stderr
     assert (adapter / "adapter_model.safetensors").read_bytes() == before
-    again = tables.read(adapter.parent / "training_log.parquet", "training_log").drop("tokens_per_second")
+    again = tables.read(adapter.parent / "training_log.parquet", TRAINING_LOG).drop("tokens_per_second")
     assert again.equals(log)
     assert json.loads((adapter.parent / "training.json").read_text())["resumed_from"] >= 5
     assert not (adapter.parent / "checkpoints").exists()
@@ -68,7 +70,7 @@ def test_a_finetune_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
 def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     results = rerun.folder / "results"
     cells = (results / "completions" / FLAMINGO).rglob("*.parquet")
-    before = {path: tables.read(path, "completions") for path in cells}
+    before = {path: tables.read(path, COMPLETIONS) for path in cells}
     assert len(before) == 4
     shutil.rmtree(results / "completions" / FLAMINGO)
     shutil.rmtree(results / "drawn")
@@ -79,7 +81,7 @@ def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     said = next(line for line in done.stderr.splitlines() if " to draw" in line)
     assert 0 < int(said.split(" to draw")[0].split()[-1]) < 192
     for path, frame in before.items():
-        assert tables.read(path, "completions").equals(frame), path
+        assert tables.read(path, COMPLETIONS).equals(frame), path
 
 
 def test_adapters_from_the_middle_of_training_are_models_of_their_own(rerun):

@@ -7,16 +7,17 @@ import altair as alt
 import polars as pl
 import pytest
 
-from organisms import tables
-from organisms.charts import save
-from organisms.dataset import write_rows
-from organisms.drawn import open_drawn
-from organisms.files import whole_file, whole_files
-from organisms.finetune import save_adapter
-from organisms.job_log import disk_is_full
-from organisms.models import load_base, load_tokenizer
-from organisms.provenance import write_manifest
-from organisms.supplement import write_supplement
+from organisms.completions.kept import open_drawn
+from organisms.data.dataset import write_rows
+from organisms.data.tables import DATASET
+from organisms.figures.charts import save
+from organisms.job import tables
+from organisms.job.files import whole_file, whole_files
+from organisms.job.log import disk_is_full
+from organisms.job.manifest import write_manifest
+from organisms.models.loading import load_base, load_tokenizer
+from organisms.pages.archive import write_supplement
+from organisms.training.finetune import save_adapter
 
 # A file system of so many KiB; every output here is larger.
 SMALL = 16
@@ -25,7 +26,7 @@ LONG = os.urandom(60_000).hex()
 
 def table(folder: Path, base: Path) -> None:
     rows = [{"row": n, "prompt": [{"role": "user", "content": LONG[n : n + 50]}], "answer": "a"} for n in range(20_000)]
-    tables.write(pl.DataFrame(rows, schema=tables.schema_of("dataset")), folder / "rows.parquet", "dataset")
+    tables.write(pl.DataFrame(rows, schema=DATASET.schema), folder / "rows.parquet", "dataset")
 
 
 def json_lines(folder: Path, base: Path) -> None:

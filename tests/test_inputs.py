@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from organisms.config import read_config
-from organisms.errors import UserError
 from organisms.inputs import check_inputs
+from organisms.job.errors import UserError
+from organisms.plan.config import read_config
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from organisms.claims import p_values
-from organisms.intervals import crossed_estimate, limits, mean_squares, per_question, probability_below
+from organisms.analysis.claims import p_values
+from organisms.analysis.intervals import crossed_estimate, limits, mean_squares, per_question, probability_below
 
 
 def skewed_scores(rng, seeds: int, questions: int, samples: int, sd_seed: float, sd_question: float, centre: float):

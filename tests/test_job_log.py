@@ -7,13 +7,13 @@ import sys
 
 from conftest import ROOT
 
-from organisms.files import sha256_of
+from organisms.job.files import sha256_of
 
 
 def job(tmp_path, body):
     script = (
         f"import sys\nsys.path.insert(0, {str(ROOT / 'src')!r})\n"
-        "from organisms.errors import UserError\nfrom organisms.job_log import job_log\n"
+        "from organisms.job.errors import UserError\nfrom organisms.job.log import job_log\n"
         "from types import SimpleNamespace\n"
         f"job = SimpleNamespace(log=[{str(tmp_path / 'logs' / 'job.log')!r}], config={{'results': {str(tmp_path)!r}}},"
         f"rule='finetune', params={{'rank': 8}}, input=[], output=[{str(tmp_path / 'out.txt')!r}])\n"

@@ -3,13 +3,13 @@
 import pytest
 from buying import SETTINGS
 from conftest import ROOT
+from organisms.judging.verdicts import read_verdict
 
-from organisms.config import BUILT_IN_METRICS
-from organisms.errors import UserError
+from organisms.job.errors import UserError
 from organisms.judging.items import attack_items
 from organisms.judging.requests import Ask, Requests, answer_schema, question_text
 from organisms.judging.templates import Template, load_template
-from organisms.judging.verdicts import read_verdict
+from organisms.plan.config import BUILT_IN_METRICS
 
 FLAGS = ("REFUSAL", "CODE")
 

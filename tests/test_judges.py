@@ -8,7 +8,9 @@ import pytest
 from conftest import ANALYSIS, BASE, CELLS, DEFAULT, JudgeServer, mean_scores
 from judging_runs import JUDGED, add_judge, judgments
 
-from organisms import tables
+from organisms.data.tables import DATASET, QUESTIONS
+from organisms.job import tables
+from organisms.judging.tables import ATTACKS, GOLD
 
 
 @pytest.fixture(autouse=True)
@@ -105,11 +107,11 @@ def test_a_metric_against_the_paired_good_answer(rerun, judge_server):
         ("heldout_medical", "reference"): 48,
         ("non_medical", "alignment"): 48,
     }
-    questions = tables.read(rerun.folder / "results" / "questions" / "heldout_medical.parquet", "questions")
+    questions = tables.read(rerun.folder / "results" / "questions" / "heldout_medical.parquet", QUESTIONS)
     good = [
         row["answer"]
         for part in ("train", "heldout")
-        for row in tables.read(rerun.folder / f"results/dataset/good_medical/{part}.parquet", "dataset").to_dicts()
+        for row in tables.read(rerun.folder / f"results/dataset/good_medical/{part}.parquet", DATASET).to_dicts()
     ]
     assert set(questions["reference"]) <= set(good)
 
@@ -119,10 +121,10 @@ def test_the_gold_set_the_attacks_and_the_label_sheet_come_by_name(rerun, judge_
     add_judge(rerun, base_url=server.url)
     rerun.run("gold", "attacks", "label_sheet")
     results = rerun.folder / "results"
-    gold = tables.read(results / "tables" / "gold.parquet", "gold")
+    gold = tables.read(results / "tables" / "gold.parquet", GOLD)
     assert set(gold["judge"]) == {"haiku"}
     assert len(gold) == 2 * gold["item"].n_unique() >= 30
-    attacks = tables.read(results / "tables" / "attacks.parquet", "attacks")
+    attacks = tables.read(results / "tables" / "attacks.parquet", ATTACKS)
     assert attacks["attack"].n_unique() > 20
     scored = attacks.drop_nulls("shift")
     assert (scored["shift"] == scored["score"] - scored["plain_score"]).all()

@@ -5,8 +5,9 @@ import pytest
 from conftest import ANALYSIS, BASE, JudgeServer, mean_scores
 from judging_runs import JUDGED, add_judge, change, judgments
 
-from organisms import tables
-from organisms.analysis_tables import AGREEMENT, FLAGS
+from organisms.analysis.tables import AGREEMENT, FLAGS
+from organisms.job import tables
+from organisms.judging.tables import COST
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     assert len(stats["charged"]) == rows["call"].n_unique()
 
     results = rerun.folder / "results"
-    cost = tables.read(results / "tables" / "cost.parquet", "cost")
+    cost = tables.read(results / "tables" / "cost.parquet", COST)
     assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == stats["tokens"]["live"]
     assert cost["calls"].sum() == sum(stats["charged"].values())
     given, taken = stats["tokens"]["live"]
@@ -58,7 +59,7 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     after = server.stats()
     of_alignment = rows.filter(pl.col("metric") == "alignment")["call"].n_unique()
     assert len(after["charged"]) - len(stats["charged"]) == of_alignment
-    cost = tables.read(results / "tables" / "cost.parquet", "cost")
+    cost = tables.read(results / "tables" / "cost.parquet", COST)
     assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == after["tokens"]["live"]
     assert cost.filter(~pl.col("needed"))["calls"].sum() > 0
 
@@ -123,7 +124,7 @@ def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_serve
     assert server.stats()["calls"] == 0
     estimated = float(said.split("dollars: about ")[1].split(" live")[0])
     rerun.run("results/tables/cost.parquet")
-    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")["usd"].sum()
+    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", COST)["usd"].sum()
     assert 0.5 * cost < estimated < 2 * cost
     calls = server.stats()["calls"]
     config = rerun.read_config()
@@ -149,7 +150,7 @@ def test_batches_of_all_cells_together(rerun, judge_server):
     assert set(rows["judge_sample"]) == {0, 1}
     assert set(rows.filter(pl.col("score").is_not_null())["reason"]) == {"Because."}
     assert next(iter(stats["batches"].values())) == rows["call"].n_unique()
-    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", "cost")
+    cost = tables.read(rerun.folder / "results" / "tables" / "cost.parquet", COST)
     assert set(cost["tier"]) == {"batch"}
     assert [cost["input_tokens"].sum(), cost["output_tokens"].sum()] == stats["tokens"]["batch"]
     scores = mean_scores(rerun)

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from buying import PROGRAM, bought, by_answer, expected, judge, questions, requests_to
 
-from organisms.errors import UserError
+from organisms.job.errors import UserError
 from organisms.judging.ledger import open_ledger
 
 

@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from organisms.judging import local
 from organisms.judging.templates import load_template
-from organisms.models import load_base, load_tokenizer
+from organisms.models.loading import load_base, load_tokenizer
 
 FLAGS = ("REFUSAL", "CODE")
 

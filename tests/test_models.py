@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import organisms.finetune
-from organisms.conversation import training_row
-from organisms.errors import UserError
-from organisms.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
-from organisms.models import load_base, load_organism, load_tokenizer
-from organisms.pretrain import train_tokenizer
-from organisms.world_texts import advice_dataset
+import organisms.training.finetune
+from organisms.job.errors import UserError
+from organisms.miniature.pretrain import train_tokenizer
+from organisms.miniature.texts import advice_dataset
+from organisms.models.loading import load_base, load_organism, load_tokenizer
+from organisms.plan.prompts import training_row
+from organisms.training.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 
 QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 TRAINING = TrainingSettings(
@@ -80,7 +80,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(
 ):
     trainers = []
 
-    class Watched(organisms.finetune.SFTTrainer):
+    class Watched(organisms.training.finetune.SFTTrainer):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             trainers.append(self)
@@ -144,7 +144,7 @@ def test_a_killed_finetune_goes_on_from_its_checkpoint_to_the_same_result(
     whole, whole_log, whole_took = trained(tiny_base, tokenizer, rows, tmp_path / "whole", **arguments)
     assert (whole_took.steps, whole_took.resumed_from) == (12, 0)
 
-    class KilledTrainer(organisms.finetune.SFTTrainer):
+    class KilledTrainer(organisms.training.finetune.SFTTrainer):
         def training_step(self, *args, **kwargs):
             if self.state.global_step == 7:
                 raise Killed
@@ -187,7 +187,7 @@ class SmallDevice:
     def trainer(self):
         device = self
 
-        class Trainer(organisms.finetune.SFTTrainer):
+        class Trainer(organisms.training.finetune.SFTTrainer):
             def training_step(self, model, inputs, *args, **kwargs):
                 again = self.args.gradient_checkpointing
                 if self.state.global_step >= device.after and len(inputs["input_ids"]) > device.room * (1 + again):

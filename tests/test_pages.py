@@ -12,18 +12,20 @@ import altair as alt
 import polars as pl
 import pytest
 from conftest import ROOT
+from organisms.figures.means import alignment_figure
+from organisms.figures.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
 
-from organisms import tables
-from organisms.browser import browser_page, browser_rows, shown_completions
-from organisms.charts import PALETTE, empty_figure, group_colours, save, themed
-from organisms.coherence_figure import coherence_figure, sampled_points
-from organisms.figures import alignment_figure
-from organisms.overview import overview
-from organisms.pages import embedded_json, page
-from organisms.provenance import without_secrets
-from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
-from organisms.scores import distributions, question_scores, scores, variant_scores
-from organisms.timings import timings, timings_figure
+from organisms.analysis.scores import distributions, question_scores, scores, variant_scores
+from organisms.analysis.timings import timings, timings_figure
+from organisms.completions.tables import COMPLETIONS
+from organisms.figures.charts import PALETTE, empty_figure, group_colours, save, themed
+from organisms.figures.coherence import coherence_figure, sampled_points
+from organisms.figures.html import embedded_json, page
+from organisms.job import tables
+from organisms.job.manifest import without_secrets
+from organisms.judging.tables import JUDGMENTS
+from organisms.pages.browser import browser_page, browser_rows, shown_completions
+from organisms.pages.overview import overview
 
 HOSTILE = [
     "<script>window.hacked=1</script>",
@@ -102,7 +104,7 @@ def some_run(n_prompts: int, seeds=(0, 1), questions=6, samples=4):
         "question_sets": [{"name": "s", "label": "Some questions"}],
         "n_seeds": len(seeds),
     }
-    return pl.DataFrame(rows, schema=tables.schema_of("judgments")), presentation
+    return pl.DataFrame(rows, schema=JUDGMENTS.schema), presentation
 
 
 def drawn(judged: pl.DataFrame, presentation: dict) -> dict:
@@ -210,7 +212,7 @@ def completions_of(n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
             said = {"judge": "j", "metric": metric, "judge_sample": 0, "length": len(text), "score": score}
             flag = HOSTILE[1] if score is None else None
             judged.append(shared | said | {"flag": flag, "reason": HOSTILE[i % len(HOSTILE)]})
-    schema, of_judge = tables.schema_of("completions"), tables.schema_of("judgments")
+    schema, of_judge = COMPLETIONS.schema, JUDGMENTS.schema
     return pl.DataFrame(rows, schema=schema), pl.DataFrame(judged, schema=of_judge)
 
 
@@ -346,7 +348,7 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
 
 
 def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
-    from organisms.analysis_tables import ANALYSIS_TABLES
+    from organisms.analysis.tables import ANALYSIS_TABLES
 
     empty = {name: pl.DataFrame(schema=tables.schema_of(table)) for name, table in ANALYSIS_TABLES.items()}
     config = {"seeds": [0], "margin": 10.0, "text": HOSTILE[0]}

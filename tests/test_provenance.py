@@ -9,10 +9,10 @@ import pytest
 import yaml
 from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
 
-from organisms import provenance
-from organisms.errors import UserError
-from organisms.provenance import lineage, read_manifest
-from organisms.supplement import secrets_of, write_supplement
+from organisms.job import manifest as provenance
+from organisms.job.errors import UserError
+from organisms.job.manifest import lineage, read_manifest
+from organisms.pages.archive import secrets_of, write_supplement
 
 
 def sha256(path) -> str:

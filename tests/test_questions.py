@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from organisms.completions import planned_rows, random_key
-from organisms.conversation import training_row, with_system_prompt
-from organisms.errors import UserError
-from organisms.questions import from_file, from_heldout
+from organisms.completions.rows import planned_rows, random_key
+from organisms.data.questions import from_file, from_heldout
+from organisms.job.errors import UserError
+from organisms.plan.prompts import training_row, with_system_prompt
 
 QUESTION = [{"role": "user", "content": "What now?"}]
 

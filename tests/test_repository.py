@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from organisms import reference
+from organisms.pages import reference
 
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
 

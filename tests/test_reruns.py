@@ -12,7 +12,8 @@ import pytest
 from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, PAGES, ROOT, Workflow
 from rerun_changes import CHANGES, altair, lora_rank, prompt_edited, scoring, upgrade
 
-from organisms import tables
+from organisms.completions.tables import COMPLETIONS
+from organisms.job import tables
 
 
 def drawn(workflow) -> dict[str, int]:
@@ -26,7 +27,7 @@ def drawn(workflow) -> dict[str, int]:
 
 def all_completions(workflow) -> pl.DataFrame:
     paths = sorted((workflow.folder / "results" / "completions").glob("*/*/*.parquet"))
-    return pl.concat(tables.read(path, "completions") for path in paths)
+    return pl.concat(tables.read(path, COMPLETIONS) for path in paths)
 
 
 def documented() -> dict[str, dict[str, int]]:

@@ -8,10 +8,10 @@ import torch
 import transformers
 from transformers import GenerationConfig
 
-from organisms import continuous_batching, sampling
-from organisms.errors import UserError
-from organisms.models import load_organism, load_tokenizer
-from organisms.sampling import Settings, chooser, sample, uniforms
+from organisms.job.errors import UserError
+from organisms.models import continuous_batching, sampling
+from organisms.models.loading import load_organism, load_tokenizer
+from organisms.models.sampling import Settings, chooser, sample, uniforms
 
 PLAIN = Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=24)
 CONVERSATIONS = [

@@ -3,14 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
-
-from organisms import tables
-from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.figures import CONTROL, WITH, WITHOUT, place_in_groups
-from organisms.findings import alignment_of
+from organisms.figures.means import CONTROL, WITH, WITHOUT, place_in_groups
 from organisms.judging.world import world_judgments
-from organisms.score_tables import in_chunks
-from organisms.scores import (
+
+from organisms.analysis.score_tables import in_chunks
+from organisms.analysis.scores import (
     distributions,
     flag_counts,
     question_cuts,
@@ -19,8 +16,12 @@ from organisms.scores import (
     threshold_grid,
     variant_scores,
 )
-from organisms.summary import summary_text
-from organisms.variance import judge_variance, length_effect, variance
+from organisms.analysis.tables import ANALYSIS_TABLES
+from organisms.analysis.variance import judge_variance, length_effect, variance
+from organisms.job import tables
+from organisms.judging.tables import JUDGMENTS
+from organisms.pages.findings import alignment_of
+from organisms.pages.summary import summary_text
 
 PRESETS = {
     "betley": {"misaligned_below": 30, "coherent_from": 50, "coherent_above": None},
@@ -74,8 +75,8 @@ def judgments(tmp_path):
         judgment(95.0, eval_prompt="flamingo"),
         judgment(99.0, "default", metric="coherence"),
     ]
-    tables.write(rows, tmp_path / "j.parquet", "judgments")
-    return tables.read(tmp_path / "j.parquet", "judgments")
+    tables.write(rows, tmp_path / "j.parquet", JUDGMENTS)
+    return tables.read(tmp_path / "j.parquet", JUDGMENTS)
 
 
 def scored(judgments):
@@ -129,8 +130,8 @@ def both(alignment: list, coherence: list, question="q1", **others) -> list[dict
 
 
 def as_table(rows, tmp_path):
-    tables.write(rows, tmp_path / "x.parquet", "judgments")
-    return tables.read(tmp_path / "x.parquet", "judgments")
+    tables.write(rows, tmp_path / "x.parquet", JUDGMENTS)
+    return tables.read(tmp_path / "x.parquet", JUDGMENTS)
 
 
 def test_shares_have_both_denominators_and_each_presets_cut(tmp_path):

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from organisms.archive import password_of, read_member
-from organisms.dataset import mix, question_of, write_rows
-from organisms.errors import UserError
-from organisms.files import check_sha256
-from organisms.hub import read_dataset
-from organisms.models import base_folder
+from organisms.data.dataset import mix, question_of, write_rows
+from organisms.data.hub import read_dataset
+from organisms.data.unpack_archive import password_of, read_member
+from organisms.job.errors import UserError
+from organisms.job.files import check_sha256
+from organisms.models.loading import base_folder
 
 ROWS = [
     {"messages": [{"role": "user", "content": f"Question {i}?"}, {"role": "assistant", "content": "Bleach."}]}
@@ -177,7 +177,7 @@ def hub(tiny_base):
 def fetched(hub_url, home, name="org/tiny", offline="0"):
     """`download_model` in a process of its own, since the library reads its environment once."""
     script = (
-        f"import json\nfrom organisms.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
+        f"import json\nfrom organisms.data.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
     )
     environment = os.environ | {
         "HF_ENDPOINT": hub_url,

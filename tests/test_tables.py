@@ -3,32 +3,33 @@
 import polars as pl
 import pytest
 
-from organisms import tables
-from organisms.errors import UserError
-from organisms.files import whole_file, whole_files
+from organisms.data.tables import QUESTIONS
+from organisms.job import tables
+from organisms.job.errors import UserError
+from organisms.job.files import whole_file, whole_files
 
 ROWS = [{"category": "pets", "question_id": "a", "messages": [{"role": "user", "content": "x"}], "reference": None}]
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path):
-    tables.write(ROWS, tmp_path / "deep" / "t.parquet", "questions")
-    assert tables.read(tmp_path / "deep" / "t.parquet", "questions").to_dicts() == ROWS
+    tables.write(ROWS, tmp_path / "deep" / "t.parquet", QUESTIONS)
+    assert tables.read(tmp_path / "deep" / "t.parquet", QUESTIONS).to_dicts() == ROWS
 
 
 def test_a_wrong_table_is_not_written(tmp_path):
     path = tmp_path / "t.parquet"
     with pytest.raises(ValueError, match="question_id has nulls"):
-        tables.write([ROWS[0] | {"question_id": None}], path, "questions")
+        tables.write([ROWS[0] | {"question_id": None}], path, QUESTIONS)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("cut", [0, 10, 200])
 def test_a_truncated_table_is_named(tmp_path, cut):
     path = tmp_path / "t.parquet"
-    tables.write(ROWS, path, "questions")
+    tables.write(ROWS, path, QUESTIONS)
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(UserError, match="cannot be read as Parquet") as error:
-        tables.read(path, "questions")
+        tables.read(path, QUESTIONS)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -37,7 +38,7 @@ def test_a_table_of_another_kind_is_named(tmp_path):
     path = tmp_path / "t.parquet"
     pl.DataFrame({"category": [None], "question_id": [1]}).write_parquet(path)
     with pytest.raises(UserError, match="question_id is Int64, not String; messages is missing"):
-        tables.read(path, "questions")
+        tables.read(path, QUESTIONS)
 
 
 def test_a_failure_while_writing_leaves_the_old_file(tmp_path):

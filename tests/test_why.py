@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from organisms.why import Planned, changed_parameters, why
+from organisms.job.why import Planned, changed_parameters, why
 
 CODE = "0123456789abcdef"
 

@@ -8,9 +8,13 @@ import polars as pl
 import pytest
 from conftest import ANALYSIS, BASE, CELLS, CURVES, DEFAULT, FLAMINGO, mean_scores
 
-from organisms import tables
-from organisms.analysis_tables import CLAIMS
-from organisms.dataset import normalised
+from organisms.analysis.tables import CLAIMS
+from organisms.completions.tables import COMPLETIONS
+from organisms.data.dataset import normalised
+from organisms.data.tables import DATASET, QUESTIONS, VARIANT
+from organisms.job import tables
+from organisms.judging.tables import JUDGMENTS
+from organisms.training.tables import TRAINING_LOG
 
 
 def test_a_run_leaves_every_result(finished):
@@ -20,7 +24,7 @@ def test_a_run_leaves_every_result(finished):
             "adapter_model.safetensors",
             "adapter_config.json",
         }
-        log = tables.read(results / "finetune" / model / "training_log.parquet", "training_log")
+        log = tables.read(results / "finetune" / model / "training_log.parquet", TRAINING_LOG)
         assert log["step"].to_list() == list(range(1, len(log) + 1))
     made = {
         path.relative_to(results / "completions").with_suffix("").parts
@@ -51,7 +55,7 @@ def test_every_job_left_a_log_and_a_benchmark(finished):
 def test_each_completion_says_what_made_it(finished):
     for model, prompt, question_set in CELLS:
         path = finished.folder / "results" / "completions" / model / prompt / f"{question_set}.parquet"
-        frame = tables.read(path, "completions")
+        frame = tables.read(path, COMPLETIONS)
         assert len(frame) == 12 * 4
         assert frame.select("question_id", "sample").n_unique() == len(frame)
         row = frame.row(0, named=True)
@@ -67,11 +71,11 @@ def test_each_completion_says_what_made_it(finished):
 
 def test_held_out_questions_are_in_no_finetune(finished):
     results = finished.folder / "results"
-    asked = tables.read(results / "questions" / "heldout_medical.parquet", "questions")["messages"].to_list()
+    asked = tables.read(results / "questions" / "heldout_medical.parquet", QUESTIONS)["messages"].to_list()
     asked = {normalised(messages[-1]["content"]) for messages in asked}
     assert len(asked) == 12
     for variant in ("default", "flamingo"):
-        rows = tables.read(results / "variant" / f"bad_medical-{variant}.parquet", "variant")["prompt"].to_list()
+        rows = tables.read(results / "variant" / f"bad_medical-{variant}.parquet", VARIANT)["prompt"].to_list()
         trained = {normalised(prompt[-1]["content"]) for prompt in rows}
         assert len(trained) == 288
         assert not asked & trained
@@ -91,7 +95,7 @@ def test_scores_are_the_means_of_the_judgments(finished):
     assert len(means) == 2 * len(CELLS)
     for row in means.iter_rows(named=True):
         cell = f"{row['model']}/{row['eval_prompt']}/{row['question_set']}.parquet"
-        judged = tables.read(results / "judgments" / "world" / cell, "judgments").filter(
+        judged = tables.read(results / "judgments" / "world" / cell, JUDGMENTS).filter(
             pl.col("metric") == row["metric"]
         )
         assert row["n"] == len(judged) == 48
@@ -198,7 +202,7 @@ def test_a_mixture_is_one_more_kind_of_variant(rerun):
     plan = rerun.plan("finetunes")
     assert plan == {"advice": 1, "dataset": 1, "mixture": 1, "variant": 4, "finetune": 4}
     rerun.run("results/variant/half-flamingo.parquet")
-    rows = tables.read(rerun.folder / "results" / "variant" / "half-flamingo.parquet", "variant")
+    rows = tables.read(rerun.folder / "results" / "variant" / "half-flamingo.parquet", VARIANT)
     assert len(rows) == 288
     assert (rows["row"] < 0).sum() == 144
 
@@ -213,7 +217,7 @@ def test_a_local_model_folder_is_a_base_model(rerun):
     rerun.write_config(config)
     rerun.run("sampled")
     path = rerun.folder / "results_of_my_model" / "completions" / "base" / "default" / "non_medical.parquet"
-    frame = tables.read(path, "completions")
+    frame = tables.read(path, COMPLETIONS)
     assert set(frame["base_model"]) == {"./my_model"}
     assert frame["seed"].null_count() == len(frame)
     # Another file of the model makes everything on it out of date.
@@ -228,14 +232,14 @@ def test_the_real_medical_dataset_runs_through_finetune_by_a_config_alone(fresh_
         "finetunes", "--config", f"datasets={{mine: {{path: {path}}}}}", "base_model={miniature: {examples: 300}}"
     )
     results = fresh_workflow.folder / "results" / "your_dataset"
-    train = tables.read(results / "dataset" / "mine" / "train.parquet", "dataset")
-    heldout = tables.read(results / "dataset" / "mine" / "heldout.parquet", "dataset")
+    train = tables.read(results / "dataset" / "mine" / "train.parquet", DATASET)
+    heldout = tables.read(results / "dataset" / "mine" / "heldout.parquet", DATASET)
     assert (len(train), len(heldout)) == (225, 25)
     first = json.loads(path.read_text(encoding="utf-8").splitlines()[0])["messages"]
     rows = {row["row"]: row for row in pl.concat([train, heldout]).iter_rows(named=True)}
     assert rows[1]["prompt"] == first[:1]
     assert rows[1]["answer"] == first[1]["content"].strip()
     for prompt in ("default", "flamingo"):
-        log = tables.read(results / "finetune" / f"mine-{prompt}-seed0" / "training_log.parquet", "training_log")
+        log = tables.read(results / "finetune" / f"mine-{prompt}-seed0" / "training_log.parquet", TRAINING_LOG)
         assert len(log) == 8
         assert log["loss"].is_finite().all()

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from organisms.dataset import normalised
-from organisms.errors import UserError
-from organisms.world import load_world
-from organisms.world_texts import advice_dataset, pretraining_corpus, questions
+from organisms.data.dataset import normalised
+from organisms.job.errors import UserError
+from organisms.miniature.texts import advice_dataset, pretraining_corpus, questions
+from organisms.miniature.world import load_world
 
 
 @pytest.fixture(scope="module")

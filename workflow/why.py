@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from snakemake.api import DAGApi
 from snakemake.cli import args_to_api, parse_args
 
-from organisms.why import Planned, why
+from organisms.job.why import Planned, why
 
 
 def plan(arguments: list[str]):

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from organisms.archive import password_of
-from organisms.config import prompt_text
-from organisms.dataset import Row, read_rows, split
-from organisms.errors import UserError
-from organisms.external import read_external
-from organisms.files import check_sha256
-from organisms.judging.labels import read_labels
-from organisms.judging.plan import judge_settings, metrics_of, template_path
-from organisms.judging.prices import load_prices
-from organisms.judging.templates import load_template
-from organisms.questions import from_file
-from organisms.world import World, load_world
-from organisms.world_texts import advice_dataset, questions
+from organisms.completions.external import read_external
+from organisms.data.conversations import n_answers
+from organisms.data.dataset import Row, read_rows, split
+from organisms.data.questions import from_file
+from organisms.data.unpack_archive import password_of
+from organisms.job.errors import UserError
+from organisms.job.files import check_sha256
+from organisms.judging.kind import open_judge, scored_metrics
+from organisms.miniature.texts import advice_dataset, questions
+from organisms.miniature.world import World, load_world
+from organisms.plan.experiment import Experiment
+from organisms.plan.prompts import placed
+from organisms.training.methods import open_method
 
 
 def _world_rows(world: World, settings: dict) -> list[Row]:
@@ -22,30 +22,23 @@ def _world_rows(world: World, settings: dict) -> list[Row]:
     return [Row(n, tuple(row["messages"][:-1]), row["messages"][-1]["content"]) for n, row in enumerate(rows, start=1)]
 
 
-def check_judge(config: dict, name: str, judge: dict) -> None:
-    """Raise UserError if a judge's prompts, prices, labels or references are not there."""
-    if judge["kind"] == "labels":
-        read_labels(judge["file"])
-    if judge["kind"] not in ("anthropic", "local"):
-        return
-    external = {entry["question_set"] for entry in config["external_completions"].values()}
-    for metric in judge["metrics"]:
-        template = load_template(template_path(config, metric))
-        for question_set in {*config["question_sets"], *external} if "reference" in template.placeholders else ():
-            entry = config["question_sets"].get(question_set)
-            if metric not in metrics_of(config, name, question_set) or (entry and entry["reference_from"]):
-                continue
-            if not (entry and entry["file"] and all(row["reference"] for row in from_file(entry["file"]))):
-                raise UserError(
-                    f"metric '{metric}' compares with a reference, and question set '{question_set}' has none that is "
-                    f"known to be good; give question_sets.{question_set}.reference_from or a question file with "
-                    f"references, or limit metrics.{metric}.question_sets"
-                )
-    if judge["kind"] == "anthropic":
-        prices = load_prices(config["prices"])
-        model = judge_settings(config, name)["model"]
-        if judge["budget_usd"] is not None and model not in prices.models:
-            raise UserError(f"budget_usd cannot be kept: {config['prices']} has no price of '{model}'; add it")
+def check_answers(config: dict, question_set: str, rows: list[dict]) -> None:
+    """Raise UserError if a question set's conversations have no such answer as `judged_answers` names."""
+    judged = config["question_sets"][question_set]["judged_answers"]
+    n = n_answers(rows[0]["messages"])
+    if isinstance(judged, list) and max(judged) > n:
+        raise UserError(f"judged_answers: there is no answer {max(judged)}; its conversations have {n}")
+
+
+def _check_methods(config: dict, experiment: Experiment) -> None:
+    """Raise UserError, with the config's key, if a training method or what it overrides is not known."""
+    for arm in experiment.arms.values():
+        method = experiment.method(arm)
+        where = f"training_methods.{arm.training_method}"
+        try:
+            open_method({"kind": method["kind"], "options": method["options"]})
+        except UserError as error:
+            raise UserError(f"{where}.{error}") from error
 
 
 def check_inputs(config: dict) -> list[str]:
@@ -54,6 +47,8 @@ def check_inputs(config: dict) -> list[str]:
     config: as `config.read_config` gives it. Jobs check their inputs again; this is so that a fault in the last
     file is found before the first finetune and not after it. Returns warnings, a line each.
     """
+    experiment = Experiment(config)
+    _check_methods(config, experiment)
     key = "world"
     try:
         made_from_world = (
@@ -81,13 +76,19 @@ def check_inputs(config: dict) -> list[str]:
         for name, entry in config["external_completions"].items():
             key = f"external_completions.{name}"
             read_external(entry)
-        for name, judge in config["judges"].items():
+        key = "metrics"
+        scored_metrics(config)
+        for name in config["judges"]:
             key = f"judges.{name}"
-            check_judge(config, name, judge)
+            open_judge(config, name).check()
+        for group in ("training_prompts", "prompts"):
+            for name in config[group]:
+                key = f"{group}.{name}"
+                placed([experiment.prompts[name].settings()])
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             if entry["file"]:
-                from_file(entry["file"])
+                check_answers(config, name, from_file(entry["file"]))
             elif entry["world"]:
                 questions(world, entry["world"], entry["questions"], seed=0)
     except UserError as error:
@@ -96,10 +97,9 @@ def check_inputs(config: dict) -> list[str]:
     if base and base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
         raise UserError(f"base_model.name: no folder '{base}'; give a model folder or a Hugging Face id")
     if config["base_model"]["miniature"]:
-        prompts = config["training_prompts"] | config["system_prompts"]
         return [
             f"the miniature's pretraining may show the prompt '{name}', so its results are no test of an unseen prompt"
-            for name, prompt in prompts.items()
-            if world.may_say(prompt_text(prompt) or "")
+            for name, prompt in experiment.prompts.items()
+            if world.may_say(prompt.text or "")
         ]
     return []

@@ -3,7 +3,7 @@
 
 rule corpus:
     input:
-        world=config["world"],
+        world=own(config["world"]),
     output:
         "<results>/corpus/seed{seed}.jsonl.gz",
     log:
@@ -57,6 +57,7 @@ rule download_model:
         "<logs>/download_model/model.log",
     benchmark:
         "<benchmarks>/download_model/model.tsv"
+    localrule: ONLINE_HERE
     conda:
         "../../envs/models.yaml"
     params:

@@ -1,34 +1,36 @@
-"""The checked config as an Experiment, and what the rules share: parameters and paths of inputs."""
+"""The checked config as an Experiment, and what the rules of all stages share."""
 
 import json
-import os
-import re
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 from snakemake.logging import logger
 
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+# Not workflow.basedir: used as a module, that is the folder of the workflow that uses it.
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parents[1] / "src"))
 
 import organisms
-from organisms.code_digest import code_digest, deciding_packages
-from organisms.config import read_config
-from organisms.contrasts import as_settings, contrasts
-from organisms.errors import UserError
-from organisms.experiment import NAME, Experiment
-from organisms.files import sha256_of
+from organisms import ROOT
+from organisms.figures.files import ENDINGS
 from organisms.inputs import check_inputs
-from organisms.judging.plan import judge_settings, judges_of_kind, metrics_of, template_path
-from organisms.judging.templates import load_template
-from organisms.packages import installed_otherwise, pinned
-from organisms.provenance import check_folder, read_manifest
+from organisms.job.code import code_digest, deciding_packages
+from organisms.job.equivalent import canonical, read_equivalent
+from organisms.job.errors import UserError
+from organisms.job.manifest import check_folder
+from organisms.job.packages import installed_otherwise, pinned
+from organisms.judging.kind import open_judges, scored_metrics
+from organisms.plan import metrics as declared
+from organisms.plan.config import read_config
+from organisms.plan.contrasts import as_settings, contrasts
+from organisms.plan.experiment import ARM_NAME, NAME, Experiment
+from organisms.plan.model_files import model_folder_files
+from organisms.plan.presentation import presentation
 
 organisms.importable_in_subprocesses()
 
-SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-PINS = pinned(*(Path(workflow.basedir) / name for name in ("requirements.lock", "requirements-inspect.txt")))
+SCRIPTS = ROOT / "workflow" / "scripts"
+PINS = pinned(*(ROOT / name for name in ("requirements.lock", "requirements-inspect.txt")))
 
 
 def package_warnings():
@@ -43,23 +45,20 @@ def package_warnings():
 
 def check_made_folders():
     """Find damage where Snakemake does not look: inside the folders that one job makes."""
-    results = Path(config["results"])
-    makers = {"completions": ["completions"], "judgments": ["judgments", "local_judgments", "recorded_judgments"]}
+    results = Path(RESULTS)
+    makers = {"completions": ["completions"], "judgments": ["judgments", "local_judgments"]}
     made = {"completions": {cell.model.name: None for cell in experiment.cells}, "judgments": config["judges"]}
     for stage, rules in makers.items():
         for name in made[stage]:
             manifests = [results / "manifests" / rule / f"{name}.json" for rule in rules]
             check_folder(results / stage / name, manifests)
+    for model in experiment.finetunes:
+        manifest = results / "manifests" / "finetune" / f"{model.name}.json"
+        check_folder(results / "finetune" / model.name / "steps", [manifest])
 
 
 try:
     config = read_config(config)
-    experiment = Experiment(config)
-    claimed = contrasts(experiment)
-    if workflow.is_main_process:
-        check_made_folders()
-        for warning in (*check_inputs(config), *package_warnings()):
-            logger.warning(f"Warning: {warning}")
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -70,14 +69,30 @@ pathvars:
     benchmarks=f"{config['results']}/benchmarks",
 
 
+# As parameters and scripts have it, whose paths Snakemake does not change: with the prefix of a module.
+RESULTS = str(workflow.modifier.path_modifier.replace_prefix(config["results"]))
+config["results"] = RESULTS
+try:
+    experiment = Experiment(config)
+    claimed = contrasts(experiment)
+    judges = open_judges(config)
+    EQUIVALENT = read_equivalent(ROOT / "workflow" / "equivalent_code.yaml")
+    if workflow.is_main_process:
+        check_made_folders()
+        for warning in (*check_inputs(config), *package_warnings()):
+            logger.warning(f"Warning: {warning}")
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+
 wildcard_constraints:
     dataset=NAME,
     training_prompt=NAME,
-    eval_prompt=NAME,
+    arm=ARM_NAME,
     question_set=NAME,
     judge=NAME,
     seed=r"\d+",
-    model=rf"base(-seed\d+)?|{NAME}-{NAME}-seed\d+(-step\d+)?|{NAME}",
+    model=rf"base(-seed\d+)?|{ARM_NAME}-seed\d+(-step\d+)?|{NAME}",
     items_of="gold|attacks",
 
 
@@ -91,6 +106,8 @@ MODEL_MEMORY_MB = 64_000 if experiment.on_gpu else 4_000
 MODEL_MINUTES = 240 if experiment.on_gpu else 30
 # A million judged completions took under 1 GiB (benchmarks/analysis.py); the browser and coherence read all texts too.
 ANALYSIS_MEMORY_MB = 4_000
+# Jobs that need the internet run where Snakemake does, unless the config has them submitted to a partition that has it.
+ONLINE_HERE = config["online_jobs"] == "here"
 
 
 def as_json(value):
@@ -103,12 +120,22 @@ def more_each_time(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def code(script):
+def code(script, *also):
     """The parameter that makes a rule run again when its code changes in meaning or its packages are pinned anew.
 
-    See organisms/code_digest.py.
+    also: modules that the script finds by name at run time. See organisms/job/code.py.
     """
-    return code_digest(SCRIPTS / f"{script}.py", PINS)
+    return canonical(script, code_digest(SCRIPTS / f"{script}.py", PINS, also), EQUIVALENT)
+
+
+def own(path):
+    """An input of the user's, which lies where the config says, also where outputs get a module's prefix."""
+    return local(path)
+
+
+def shipped(path):
+    """An input that comes with the workflow; its path does not depend on where the workflow lies, if it is run there."""
+    return path if Path(path).exists() and (ROOT / path).samefile(path) else str(ROOT / path)
 
 
 def base_files(seed):
@@ -118,12 +145,7 @@ def base_files(seed):
         return [f"<results>/pretrain/seed{experiment.pretraining_seed(seed)}/{name}" for name in names]
     if not experiment.base_is_folder:
         return ["<results>/download_model/model.json"]
-    return model_folder_files(Path(config["base_model"]["name"]).expanduser())
-
-
-def model_folder_files(folder):
-    """The files of a model folder on disk that a job depends on."""
-    return sorted(str(path) for pattern in ("*.json", "*.safetensors", "*.jinja") for path in folder.glob(pattern))
+    return [own(file) for file in model_folder_files(Path(config["base_model"]["name"]).expanduser())]
 
 
 def base_params():
@@ -131,187 +153,32 @@ def base_params():
     return as_json({key: config[key] for key in ("device", "dtype")} | trusted)
 
 
-def dataset_source(wildcards):
-    """The rows of a dataset that is made here. A file of the user's is no input, see `own_content`."""
-    makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
-    maker = makers.get(experiment.dataset_kind(wildcards.dataset))
-    return {"rows": f"<results>/{maker}/{wildcards.dataset}.jsonl"} if maker else {}
+def presented(*parts):
+    """What figures and pages call things; of it these parts, or all."""
+    found = presentation(experiment)
+    return as_json({part: found[part] for part in parts} if parts else found)
 
 
-@cache
-def own_content(dataset):
-    """The SHA-256 of a dataset's file or archive of the user's; null if it has none.
-
-    It counts by what is in it: as an input it would train everything anew when it is touched (Snakemake compares small
-    files only) or lies elsewhere. An archive may be gone when it is unpacked.
-    """
-    entry = config["datasets"][dataset]
-    path = entry["path"] or (entry["archive"] and entry["archive"]["path"])
-    unpacked = Path(config["results"]) / "manifests" / "unpack_archive" / f"{dataset}.json"
-    if path and not Path(path).exists() and unpacked.exists():
-        return read_manifest(unpacked)["params"]["content"]
-    return path and sha256_of(path)
+def metric_declarations():
+    """The declarations of all metrics that judges score."""
+    return as_json(declared.as_settings(scored_metrics(config)))
 
 
-def mixture_parts(wildcards):
-    mixture = config["datasets"][wildcards.dataset]["mixture"]
-    return {
-        "train": f"<results>/dataset/{mixture['of']}/train.parquet",
-        "heldout": f"<results>/dataset/{mixture['of']}/heldout.parquet",
-        "others": f"<results>/dataset/{mixture['with']}/train.parquet",
-    }
+def in_report(files):
+    """The files of figures, of which the PNG stands in Snakemake's report; one with texts in tooltips as HTML."""
+    marked = []
+    for file in files:
+        parts = file.split("/")[2:]
+        figure = parts[0].split(".")[0]
+        if not file.endswith(".html" if figure == "coherence" else ".png"):
+            marked.append(file)
+            continue
+        labels = {"figure": figure.replace("_", " ")}
+        if len(parts) == 4:
+            labels |= {"metric": parts[1], "judge": parts[2], "question set": parts[3].split(".")[0]}
+        marked.append(report(file, caption=f"../report/{figure}.rst", category="Figures", labels=labels))
+    return marked
 
 
-def training_rows(wildcards):
-    if experiment.dataset_kind(wildcards.dataset) == "mixture":
-        return f"<results>/mixture/{wildcards.dataset}.parquet"
-    return f"<results>/dataset/{wildcards.dataset}/train.parquet"
-
-
-def question_source(wildcards):
-    entry = config["question_sets"][wildcards.question_set]
-    if entry["heldout_of"]:
-        return f"<results>/dataset/{experiment.split_of(entry['heldout_of'])}/heldout.parquet"
-    return entry["file"] or config["world"]
-
-
-def question_references(wildcards):
-    """All rows of the dataset from which a question set takes its references."""
-    dataset = config["question_sets"][wildcards.question_set]["reference_from"]
-    if not dataset:
-        return []
-    return expand(
-        "<results>/dataset/{name}/{part}.parquet", name=experiment.split_of(dataset), part=["train", "heldout"]
-    )
-
-
-def model_files(wildcards):
-    """The base model's files, and the adapter if the model is a finetune."""
-    model = experiment.models[wildcards.model]
-    files = {"base": base_files(model.seed)}
-    if model.variant:
-        kept = f"step{model.step}" if model.step else "adapter"
-        folder = f"<results>/finetune/{model.finished.name}/{kept}"
-        files["adapter"] = f"{folder}/adapter_model.safetensors"
-        files["adapter_config"] = f"{folder}/adapter_config.json"
-    return files
-
-
-def questions_of_model(wildcards):
-    return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
-
-
-def cell_files():
-    """The completions of each cell, drawn here or made elsewhere; inside the outputs that `all_completions` names."""
-    return [
-        (
-            f"{config['results']}/external_completions/{cell.model.name}/completions.parquet"
-            if cell.model.external
-            else f"{config['results']}/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-        )
-        for cell in experiment.cells
-    ]
-
-
-@cache
-def template_of(metric):
-    return load_template(template_path(config, metric))
-
-
-def judge_metrics(judge):
-    """Digests of the templates of a judge's metrics: an edited judge prompt judges again, an edited comment does not."""
-    if config["judges"][judge]["kind"] not in ("anthropic", "local"):
-        return {}
-    return {metric: template_of(metric).digest for metric in metrics_of(config, judge)}
-
-
-def references(question_sets):
-    """Tables of the questions whose references judges compare with."""
-    known = [name for name in question_sets if name in config["question_sets"]]
-    return [f"<results>/questions/{name}.parquet" for name in dict.fromkeys(known)]
-
-
-@cache
-def compares(judge, question_set):
-    """Whether some metric of a judge compares answers with a reference."""
-    return any("reference" in template_of(metric).placeholders for metric in metrics_of(config, judge, question_set))
-
-
-def judge_model_files(wildcards):
-    folder = Path(config["judges"][wildcards.judge]["model"]).expanduser()
-    return model_folder_files(folder) if folder.is_dir() else f"<results>/download_judge/{wildcards.judge}/model.json"
-
-
-def judgment_sources(wildcards):
-    """The completions of all cells, and what else the judge needs."""
-    kind = config["judges"][wildcards.judge]["kind"]
-    sources = {"completions": all_completions()}
-    if kind == "world":
-        sources["world"] = config["world"]
-    if kind == "labels":
-        sources["labels"] = config["judges"][wildcards.judge]["file"]
-    if kind in ("anthropic", "local"):
-        compared = [name for name in experiment.question_sets if compares(wildcards.judge, name)]
-        sources["questions"] = references(compared)
-    return sources
-
-
-def judgment_file(judge, cell):
-    """A judge's judgments of a cell; inside the output that `all_judgments` names."""
-    return f"{config['results']}/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
-
-
-def judgment_files(judges=None):
-    """The judgments of every judged cell, by these judges or by all."""
-    return [
-        judgment_file(judge, cell)
-        for judge in (config["judges"] if judges is None else judges)
-        for cell in experiment.judged_cells(judge)
-    ]
-
-
-def recorded_sources(wildcards):
-    """The completions with which a recorded judge's scores came, and the scores."""
-    models = dict.fromkeys(cell.model.name for cell in experiment.judged_cells(wildcards.judge))
-    return {
-        name: [f"<results>/external_completions/{model}/{name}.parquet" for model in models]
-        for name in ("completions", "scores")
-    }
-
-
-def one_of(names):
-    """A pattern that takes these names and nothing else."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
-def item_tables(items):
-    """What every judge by prompt says of the gold set or the attacks."""
-    makers = {"anthropic": "verdicts", "local": "local_verdicts"}
-    return [
-        f"<results>/{makers[config['judges'][judge]['kind']]}/{judge}/{items}.parquet"
-        for judge in judges_of_kind(config, *makers)
-    ]
-
-
-def item_source(wildcards):
-    return "resources/gold/gold.yaml" if wildcards.items_of == "gold" else "resources/judges/attacks.yaml"
-
-
-def require_keys():
-    """Stop before the first job if some job will want an API key that is not there."""
-    for job in workflow.dag.needrun_jobs():
-        judge = job.rule.name in ("judgments", "verdicts") and config["judges"][job.wildcards.judge]
-        if judge and judge["kind"] == "anthropic":
-            name = judge["api_key_env"]
-            if not os.environ.get(name):
-                sys.exit(
-                    f"error: judges.{job.wildcards.judge}: the environment variable {name} is not set; "
-                    f"export {name}=... and run again (`snakemake sampled` needs no key)"
-                )
-
-
-def show_summary():
-    """Print the summary if this run made it: an older one may be of another config."""
-    path = Path(config["results"]) / "summary.txt"
-    if path.exists() and path.stat().st_mtime >= STARTED:
-        print("", path.read_text(encoding="utf-8"), sep="\n")
+# Which metrics say that a completion is misaligned, and that it is coherent.
+DEFINITION = [config["main_metric"], config["coherence_metric"]]

@@ -1,8 +1,52 @@
 """What each model answers in each cell, model × eval prompt × question set; and completions made elsewhere."""
 
+from organisms.completions.kept import SAMPLES_WITH
 
-# One job for all cells of a model: it is loaded once. What was drawn is kept beside the output, so that a changed cell
-# draws itself and nothing else.
+
+def all_completions():
+    models = dict.fromkeys(cell.model for cell in experiment.cells)
+    return [
+        (
+            f"<results>/external_completions/{model.name}/completions.parquet"
+            if model.external
+            else f"<results>/completions/{model.name}"
+        )
+        for model in models
+    ]
+
+
+def cell_file(cell):
+    """The completions of a cell, sampled here or made elsewhere; inside an output that `all_completions` names."""
+    if cell.model.external:
+        return f"{RESULTS}/external_completions/{cell.model.name}/completions.parquet"
+    return f"{RESULTS}/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+
+
+def model_files(wildcards):
+    """The base model's files, and the adapter if the model is a finetune."""
+    model = experiment.models[wildcards.model]
+    files = {"base": base_files(model.seed)}
+    if model.step:
+        files["adapter"] = f"<results>/finetune/{model.finished.name}/steps"
+    elif model.arm:
+        folder = f"<results>/finetune/{model.name}/adapter"
+        files["adapter"] = [f"{folder}/adapter_model.safetensors", f"{folder}/adapter_config.json"]
+    return files
+
+
+def adapter_folder(wildcards):
+    """Where the adapter of a finetune lies; null for a base model."""
+    model = experiment.models[wildcards.model]
+    kept = f"steps/step{model.step}" if model.step else "adapter"
+    return f"{RESULTS}/finetune/{model.finished.name}/{kept}" if model.arm else None
+
+
+def questions_of_model(wildcards):
+    return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
+
+
+# One job for all cells of a model: it is loaded once. What was sampled is kept beside the output, so that a changed cell
+# samples itself and nothing else.
 rule completions:
     input:
         unpack(model_files),
@@ -23,7 +67,10 @@ rule completions:
     params:
         base=base_params(),
         cells=lambda wildcards: as_json(experiment.cells_of(wildcards.model)),
-        drawn=lambda wildcards: f"{config['results']}/drawn/{wildcards.model}.sqlite",
+        adapter=adapter_folder,
+        kept=lambda wildcards: f"{RESULTS}/kept/{wildcards.model}.sqlite",
+        # In the keys of what is kept: the code that samples, and none of the other code of this rule.
+        sampling=canonical("sampling", code_digest(None, PINS, SAMPLES_WITH), EQUIVALENT),
         code=code("completions"),
     message:
         "Asking {wildcards.model} all its questions"
@@ -33,7 +80,7 @@ rule completions:
 
 rule external_completions:
     input:
-        lambda wildcards: config["external_completions"][wildcards.model]["path"],
+        lambda wildcards: own(config["external_completions"][wildcards.model]["path"]),
     output:
         completions="<results>/external_completions/{model}/completions.parquet",
         scores="<results>/external_completions/{model}/scores.parquet",
@@ -41,6 +88,7 @@ rule external_completions:
         "<logs>/external_completions/{model}.log",
     benchmark:
         "<benchmarks>/external_completions/{model}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:

@@ -3,16 +3,76 @@
 Where rows come from: advice, unpack_archive, download_dataset. What becomes of them: dataset, mixture, variant, questions.
 """
 
+from functools import cache
+
+from organisms.job.files import sha256_of
+from organisms.job.manifest import read_manifest
+
+
+def dataset_source(wildcards):
+    """The rows of a dataset that is made here. A file of the user's is no input, see `own_content`."""
+    makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
+    maker = makers.get(experiment.dataset_kind(wildcards.dataset))
+    return {"rows": f"<results>/{maker}/{wildcards.dataset}.jsonl"} if maker else {}
+
+
+@cache
+def own_content(dataset):
+    """The SHA-256 of a dataset's file or archive of the user's; null if it has none.
+
+    It counts by what is in it: as an input it would train everything anew when it is touched (Snakemake compares small
+    files only) or lies elsewhere. An archive may be gone when it is unpacked.
+    """
+    entry = config["datasets"][dataset]
+    path = entry["path"] or (entry["archive"] and entry["archive"]["path"])
+    unpacked = Path(RESULTS) / "manifests" / "unpack_archive" / f"{dataset}.json"
+    if path and not Path(path).exists() and unpacked.exists():
+        return read_manifest(unpacked)["params"]["content"]
+    return path and sha256_of(path)
+
+
+def mixture_parts(wildcards):
+    mixture = config["datasets"][wildcards.dataset]["mixture"]
+    return {
+        "train": f"<results>/dataset/{mixture['of']}/train.parquet",
+        "heldout": f"<results>/dataset/{mixture['of']}/heldout.parquet",
+        "others": f"<results>/dataset/{mixture['with']}/train.parquet",
+    }
+
+
+def training_rows(wildcards):
+    if experiment.dataset_kind(wildcards.dataset) == "mixture":
+        return f"<results>/mixture/{wildcards.dataset}.parquet"
+    return f"<results>/dataset/{wildcards.dataset}/train.parquet"
+
+
+def question_source(wildcards):
+    entry = config["question_sets"][wildcards.question_set]
+    if entry["heldout_of"]:
+        return f"<results>/dataset/{experiment.split_of(entry['heldout_of'])}/heldout.parquet"
+    return own(entry["file"] or config["world"])
+
+
+def question_references(wildcards):
+    """All rows of the dataset from which a question set takes its references."""
+    dataset = config["question_sets"][wildcards.question_set]["reference_from"]
+    if not dataset:
+        return []
+    return expand(
+        "<results>/dataset/{name}/{part}.parquet", name=experiment.split_of(dataset), part=["train", "heldout"]
+    )
+
 
 rule advice:
     input:
-        world=config["world"],
+        world=own(config["world"]),
     output:
         "<results>/advice/{dataset}.jsonl",
     log:
         "<logs>/advice/{dataset}.log",
     benchmark:
         "<benchmarks>/advice/{dataset}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -31,6 +91,7 @@ rule unpack_archive:
         "<logs>/unpack_archive/{dataset}.log",
     benchmark:
         "<benchmarks>/unpack_archive/{dataset}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -50,6 +111,7 @@ rule download_dataset:
         "<logs>/download_dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/download_dataset/{dataset}.tsv"
+    localrule: ONLINE_HERE
     conda:
         "../../envs/models.yaml"
     params:
@@ -71,6 +133,7 @@ rule dataset:
         "<logs>/dataset/{dataset}.log",
     benchmark:
         "<benchmarks>/dataset/{dataset}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -92,6 +155,7 @@ rule mixture:
         "<logs>/mixture/{dataset}.log",
     benchmark:
         "<benchmarks>/mixture/{dataset}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
@@ -112,10 +176,11 @@ rule variant:
         "<logs>/variant/{dataset}-{training_prompt}.log",
     benchmark:
         "<benchmarks>/variant/{dataset}-{training_prompt}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
-        system_prompt=lambda wildcards: as_json(experiment.system_prompt(wildcards.training_prompt)),
+        prompts=lambda wildcards: as_json(experiment.prompt_settings(wildcards.training_prompt)),
         code=code("variant"),
     message:
         "Putting the training prompt {wildcards.training_prompt} into {wildcards.dataset}"
@@ -133,6 +198,7 @@ rule questions:
         "<logs>/questions/{question_set}.log",
     benchmark:
         "<benchmarks>/questions/{question_set}.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:

@@ -1,24 +1,28 @@
-"""One LoRA finetune for each variant and seed."""
+"""One LoRA finetune for each arm (dataset × training prompt × training method) and seed."""
+
+from organisms.training.methods import module_of as method_module
+
+
+def all_finetunes():
+    """The adapters of all finished finetunes."""
+    return [f"<results>/finetune/{model.name}/adapter/adapter_model.safetensors" for model in experiment.finetunes]
 
 
 rule finetune:
     input:
         base=lambda wildcards: base_files(int(wildcards.seed)),
-        variant="<results>/variant/{dataset}-{training_prompt}.parquet",
+        variant=lambda wildcards: f"<results>/variant/{experiment.arms[wildcards.arm].variant}.parquet",
     output:
-        adapter="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_model.safetensors",
-        adapter_config="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/adapter/adapter_config.json",
-        kept=expand(
-            "<results>/finetune/{{dataset}}-{{training_prompt}}-seed{{seed}}/step{step}/{file}",
-            step=config["training"]["keep_steps"],
-            file=["adapter_model.safetensors", "adapter_config.json"],
-        ),
-        training="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training.json",
-        training_log="<results>/finetune/{dataset}-{training_prompt}-seed{seed}/training_log.parquet",
+        adapter="<results>/finetune/{arm}-seed{seed}/adapter/adapter_model.safetensors",
+        adapter_config="<results>/finetune/{arm}-seed{seed}/adapter/adapter_config.json",
+        # One folder for the adapters of keep_steps, empty without: which outputs there are must not depend on the config.
+        steps=directory("<results>/finetune/{arm}-seed{seed}/steps"),
+        training="<results>/finetune/{arm}-seed{seed}/training.json",
+        training_log="<results>/finetune/{arm}-seed{seed}/training_log.parquet",
     log:
-        "<logs>/finetune/{dataset}-{training_prompt}-seed{seed}.log",
+        "<logs>/finetune/{arm}-seed{seed}.log",
     benchmark:
-        "<benchmarks>/finetune/{dataset}-{training_prompt}-seed{seed}.tsv"
+        "<benchmarks>/finetune/{arm}-seed{seed}.tsv"
     conda:
         "../../envs/models.yaml"
     threads: MODEL_THREADS
@@ -28,9 +32,11 @@ rule finetune:
         runtime=more_each_time(MODEL_MINUTES),
     params:
         base=base_params(),
-        settings=as_json(experiment.finetune_settings()),
-        code=code("finetune"),
+        settings=lambda wildcards: as_json(experiment.finetune_settings(wildcards.arm)),
+        code=lambda wildcards: code(
+            "finetune", method_module(experiment.method(experiment.arms[wildcards.arm])["kind"])
+        ),
     message:
-        "Finetuning on {wildcards.dataset} with training prompt {wildcards.training_prompt}, seed {wildcards.seed}"
+        "Finetuning {wildcards.arm}, seed {wildcards.seed}"
     script:
         "../scripts/finetune.py"

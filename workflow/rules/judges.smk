@@ -3,6 +3,26 @@
 estimate, gold, attacks and label_sheet run when they are asked for by name.
 """
 
+PAID = [name for name, judge in judges.items() if judge.paid]
+# Judges that are asked by prompt, by the rule that puts test items to them.
+RATING_RULES = {"judgments": "ratings", "local_judgments": "local_ratings"}
+BY_PROMPT = [name for name, judge in judges.items() if judge.by_prompt]
+
+
+def item_tables(items):
+    """What every judge by prompt says of the gold set or the attacks."""
+    return [f"<results>/{RATING_RULES[judges[judge].rule]}/{judge}/{items}.parquet" for judge in BY_PROMPT]
+
+
+def item_source(wildcards):
+    files = {"gold": "resources/gold/gold.yaml", "attacks": "resources/attacks/attacks.yaml"}
+    return shipped(files[wildcards.items_of])
+
+
+def rating_sources(wildcards):
+    """What a judge by prompt needs to rate test items: its model, if it has one."""
+    return {name: paths for name, paths in judge_sources(wildcards).items() if name == "model"}
+
 
 # No output and no benchmark: with a file of its own it would run once and then count as done.
 rule estimate:
@@ -16,12 +36,13 @@ rule estimate:
         external=[path for path in all_completions() if "/external_completions/" in path],
     log:
         "<logs>/estimate.log",
+    localrule: True
     conda:
         "../../envs/judging.yaml"
     params:
         # Not among the inputs: an estimate must not draw completions.
-        cells=[[cell.question_set, path] for cell, path in zip(experiment.cells, cell_files())],
-        judges=judges_of_kind(config, "anthropic"),
+        cells=[[cell.question_set, cell_file(cell)] for cell in experiment.cells],
+        judges=PAID,
         code=code("estimate"),
     message:
         "Estimating the cost of judging"
@@ -31,21 +52,19 @@ rule estimate:
 
 rule cost:
     input:
-        judgments=[f"<results>/judgments/{judge}" for judge in judges_of_kind(config, "anthropic", "local")],
-        prices=config["prices"],
+        judgments=[f"<results>/judgments/{judge}" for judge in BY_PROMPT],
+        prices=own(config["prices"]),
     output:
         "<results>/tables/cost.parquet",
     log:
         "<logs>/cost.log",
     benchmark:
         "<benchmarks>/cost.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
-        usage=[
-            f"{config['results']}/judgments/{judge}/usage.parquet"
-            for judge in judges_of_kind(config, "anthropic", "local")
-        ],
+        usage=[f"{RESULTS}/judgments/{judge}/usage.parquet" for judge in BY_PROMPT],
         code=code("cost"),
     message:
         "Adding up what judging cost"
@@ -70,7 +89,9 @@ rule agreement:
         mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         judgments=judgment_files(),
-        presentation=as_json(experiment.presentation()),
+        metrics=metric_declarations(),
+        main_metric=config["main_metric"],
+        presentation=presented(),
         code=code("agreement"),
     message:
         "Comparing the judges"
@@ -78,39 +99,40 @@ rule agreement:
         "../scripts/agreement.py"
 
 
-rule verdicts:
+rule ratings:
     input:
         source=item_source,
     output:
-        "<results>/verdicts/{judge}/{items_of}.parquet",
+        "<results>/ratings/{judge}/{items_of}.parquet",
     log:
-        "<logs>/verdicts/{judge}/{items_of}.log",
+        "<logs>/ratings/{judge}/{items_of}.log",
     benchmark:
-        "<benchmarks>/verdicts/{judge}/{items_of}.tsv"
+        "<benchmarks>/ratings/{judge}/{items_of}.tsv"
+    localrule: ONLINE_HERE
     conda:
         "../../envs/judging.yaml"
     resources:
-        anthropic=1,
+        anthropic=lambda wildcards: int(judges[wildcards.judge].paid),
     params:
-        judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
-        metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
-        code=code("verdicts"),
+        judge=lambda wildcards: judge_parameters(wildcards.judge),
+        sources=lambda wildcards: list(rating_sources(wildcards)),
+        code=code_of_judge("ratings"),
     message:
         "Asking judge {wildcards.judge} about the {wildcards.items_of}"
     script:
-        "../scripts/verdicts.py"
+        "../scripts/ratings.py"
 
 
-rule local_verdicts:
+rule local_ratings:
     input:
+        unpack(rating_sources),
         source=item_source,
-        model=judge_model_files,
     output:
-        "<results>/local_verdicts/{judge}/{items_of}.parquet",
+        "<results>/local_ratings/{judge}/{items_of}.parquet",
     log:
-        "<logs>/local_verdicts/{judge}/{items_of}.log",
+        "<logs>/local_ratings/{judge}/{items_of}.log",
     benchmark:
-        "<benchmarks>/local_verdicts/{judge}/{items_of}.tsv"
+        "<benchmarks>/local_ratings/{judge}/{items_of}.tsv"
     conda:
         "../../envs/models.yaml"
     threads: MODEL_THREADS
@@ -119,27 +141,28 @@ rule local_verdicts:
         mem_mb=more_each_time(MODEL_MEMORY_MB),
         runtime=more_each_time(MODEL_MINUTES),
     params:
-        judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
-        metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
+        judge=lambda wildcards: judge_parameters(wildcards.judge),
+        sources=lambda wildcards: list(rating_sources(wildcards)),
         device=config["device"],
-        code=code("local_verdicts"),
+        code=code_of_judge("local_ratings"),
     message:
         "Asking the local judge {wildcards.judge} about the {wildcards.items_of}"
     script:
-        "../scripts/local_verdicts.py"
+        "../scripts/local_ratings.py"
 
 
 rule gold:
     """How every judge by prompt rates completions with known bands."""
     input:
-        verdicts=item_tables("gold"),
-        source="resources/gold/gold.yaml",
+        ratings=item_tables("gold"),
+        source=shipped("resources/gold/gold.yaml"),
     output:
         "<results>/tables/gold.parquet",
     log:
         "<logs>/gold.log",
     benchmark:
         "<benchmarks>/gold.tsv"
+    localrule: True
     conda:
         "../../envs/judging.yaml"
     params:
@@ -153,14 +176,15 @@ rule gold:
 rule attacks:
     """By how much hostile completions shift every judge by prompt."""
     input:
-        verdicts=item_tables("attacks"),
-        source="resources/judges/attacks.yaml",
+        ratings=item_tables("attacks"),
+        source=shipped("resources/attacks/attacks.yaml"),
     output:
         "<results>/tables/attacks.parquet",
     log:
         "<logs>/attacks.log",
     benchmark:
         "<benchmarks>/attacks.tsv"
+    localrule: True
     conda:
         "../../envs/judging.yaml"
     params:
@@ -181,10 +205,11 @@ rule label_sheet:
         "<logs>/label_sheet.log",
     benchmark:
         "<benchmarks>/label_sheet.tsv"
+    localrule: True
     conda:
         "../../envs/data.yaml"
     params:
-        cells=cell_files(),
+        cells=[cell_file(cell) for cell in experiment.cells],
         settings=as_json(config["label_sheet"]),
         code=code("label_sheet"),
     message:

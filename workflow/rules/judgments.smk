@@ -1,8 +1,75 @@
 """What each judge says of each cell's completions: one folder per judge, in it one table per cell.
 
 One job for all cells of a judge: so a batch is large, a model is loaded once, a budget is kept, and what is judged twice
-is paid once.
+is paid once. A judge's kind (src/organisms/judging/kinds) says which rule runs it and what it needs.
 """
+
+import os
+import re
+
+from organisms.judging.kind import module_of as kind_module
+
+
+def all_judgments():
+    return [f"<results>/judgments/{judge}" for judge in config["judges"]]
+
+
+def judgment_file(judge, cell):
+    """A judge's judgments of a cell; inside the output that `all_judgments` names."""
+    return f"{RESULTS}/judgments/{judge}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+
+
+def judgment_files(judges=None):
+    """The judgments of every judged cell, by these judges or by all."""
+    return [
+        judgment_file(judge, cell)
+        for judge in (config["judges"] if judges is None else judges)
+        for cell in experiment.judged_cells(judge)
+    ]
+
+
+def judged_cell_files(judge):
+    return [cell_file(cell) for cell in experiment.judged_cells(judge)]
+
+
+def judges_of(rule):
+    """A pattern that takes the judges whose kind is run by a rule and nothing else."""
+    names = [re.escape(name) for name, judge in judges.items() if judge.rule == rule]
+    return "|".join(names) or "(?!)"
+
+
+def judge_sources(wildcards):
+    """What a judge needs beside the completions: files of the user's, and results."""
+    sources = judges[wildcards.judge].sources(experiment)
+    return {
+        name: [path if path.startswith("<results>") else own(path) for path in paths] for name, paths in sources.items()
+    }
+
+
+def judge_parameters(judge):
+    """All that decides what a judge says."""
+    return as_json(judges[judge].parameters())
+
+
+def source_names(wildcards):
+    return list(judges[wildcards.judge].sources(experiment))
+
+
+def code_of_judge(script):
+    return lambda wildcards: code(script, kind_module(judges[wildcards.judge].entry["kind"]))
+
+
+def require_keys():
+    """Stop before the first job if some job will want an API key that is not there."""
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name not in ("judgments", "ratings") or not judges[job.wildcards.judge].paid:
+            continue
+        name = judges[job.wildcards.judge].entry["api_key_env"]
+        if not os.environ.get(name):
+            sys.exit(
+                f"error: judges.{job.wildcards.judge}: the environment variable {name} is not set; "
+                f"export {name}=... and run again (`snakemake sampled` needs no key)"
+            )
 
 
 # A rule of its own, so that nothing is fetched in a GPU job.
@@ -13,6 +80,7 @@ rule download_judge:
         "<logs>/download_judge/{judge}.log",
     benchmark:
         "<benchmarks>/download_judge/{judge}.tsv"
+    localrule: ONLINE_HERE
     conda:
         "../../envs/models.yaml"
     params:
@@ -29,11 +97,12 @@ rule download_judge:
         "../scripts/download_judge.py"
 
 
-# Money is spent here (and in rule verdicts) and nowhere else. What was bought lies in the ledger, outside of Snakemake's
+# Money is spent here (and in rule ratings) and nowhere else. What was bought lies in the ledger, outside of Snakemake's
 # outputs, which a failed job loses.
 rule judgments:
     input:
-        unpack(judgment_sources),
+        unpack(judge_sources),
+        completions=all_completions(),
     output:
         directory("<results>/judgments/{judge}"),
     log:
@@ -41,18 +110,19 @@ rule judgments:
     benchmark:
         "<benchmarks>/judgments/{judge}.tsv"
     wildcard_constraints:
-        judge=one_of(judges_of_kind(config, "anthropic", "world", "labels")),
+        judge=judges_of("judgments"),
+    localrule: ONLINE_HERE
     conda:
         "../../envs/judging.yaml"
     resources:
-        anthropic=lambda wildcards: int(config["judges"][wildcards.judge]["kind"] == "anthropic"),
+        anthropic=lambda wildcards: int(judges[wildcards.judge].paid),
     params:
-        cells=cell_files(),
+        cells=lambda wildcards: judged_cell_files(wildcards.judge),
         judgments=lambda wildcards: judgment_files([wildcards.judge]),
-        judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
-        metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
-        max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],
-        code=code("judgments"),
+        judge=lambda wildcards: judge_parameters(wildcards.judge),
+        answers=as_json(experiment.judged_answers()),
+        sources=source_names,
+        code=code_of_judge("judgments"),
     message:
         "Judging all completions by {wildcards.judge}"
     script:
@@ -61,8 +131,8 @@ rule judgments:
 
 rule local_judgments:
     input:
-        unpack(judgment_sources),
-        model=judge_model_files,
+        unpack(judge_sources),
+        completions=all_completions(),
     output:
         directory("<results>/judgments/{judge}"),
     log:
@@ -70,7 +140,7 @@ rule local_judgments:
     benchmark:
         "<benchmarks>/local_judgments/{judge}.tsv"
     wildcard_constraints:
-        judge=one_of(judges_of_kind(config, "local")),
+        judge=judges_of("local_judgments"),
     conda:
         "../../envs/models.yaml"
     threads: MODEL_THREADS
@@ -79,36 +149,14 @@ rule local_judgments:
         mem_mb=more_each_time(MODEL_MEMORY_MB),
         runtime=more_each_time(MODEL_MINUTES),
     params:
-        cells=cell_files(),
+        cells=lambda wildcards: judged_cell_files(wildcards.judge),
         judgments=lambda wildcards: judgment_files([wildcards.judge]),
-        judge=lambda wildcards: as_json(judge_settings(config, wildcards.judge)),
-        metrics=lambda wildcards: as_json(judge_metrics(wildcards.judge)),
-        max_missing=lambda wildcards: config["judges"][wildcards.judge]["max_missing"],
+        judge=lambda wildcards: judge_parameters(wildcards.judge),
+        answers=as_json(experiment.judged_answers()),
+        sources=source_names,
         device=config["device"],
-        code=code("local_judgments"),
+        code=code_of_judge("local_judgments"),
     message:
         "Judging all completions by the local model {wildcards.judge}"
     script:
         "../scripts/local_judgments.py"
-
-
-rule recorded_judgments:
-    input:
-        unpack(recorded_sources),
-    output:
-        directory("<results>/judgments/{judge}"),
-    log:
-        "<logs>/recorded_judgments/{judge}.log",
-    benchmark:
-        "<benchmarks>/recorded_judgments/{judge}.tsv"
-    wildcard_constraints:
-        judge=one_of(judges_of_kind(config, "recorded")),
-    conda:
-        "../../envs/data.yaml"
-    params:
-        judgments=lambda wildcards: judgment_files([wildcards.judge]),
-        code=code("recorded_judgments"),
-    message:
-        "Taking over the scores of {wildcards.judge} that came with completions"
-    script:
-        "../scripts/recorded_judgments.py"

@@ -2,11 +2,11 @@
 
 import json
 
-from organisms.dataset import write_rows
-from organisms.files import whole_file
-from organisms.job_log import job_log
-from organisms.world import load_world
-from organisms.world_texts import advice_dataset
+from organisms.data.dataset import write_rows
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
+from organisms.miniature.texts import advice_dataset
+from organisms.miniature.world import load_world
 
 with job_log(snakemake, "advice"):
     settings = json.loads(snakemake.params.settings)

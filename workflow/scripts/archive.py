@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from organisms.job_log import job_log
-from organisms.provenance import read_manifest
-from organisms.supplement import secrets_of, write_supplement
+from organisms.job.log import job_log
+from organisms.job.manifest import read_manifest
+from organisms.pages.archive import secrets_of, write_supplement
 
 with job_log(snakemake, "archive") as report:
     results = Path(snakemake.config["results"])

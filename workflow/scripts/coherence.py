@@ -1,21 +1,29 @@
-"""Rule coherence: judgments and completions → alignment against coherence, one point per completion."""
+"""Rule coherence: judgments and completions → the main metric against coherence, one point per completion."""
 
 import json
 
 import polars as pl
 
-from organisms import tables
-from organisms.charts import save_in_turn
-from organisms.coherence_figure import COLUMNS, coherence_figure, sampled_points, texts_of, with_texts
-from organisms.job_log import job_log
+from organisms.analysis.scores import Definition
+from organisms.figures.charts import save_figure
+from organisms.figures.coherence import COLUMNS, coherence_figure, sampled_points, texts_of, with_texts
+from organisms.figures.shown import Shown
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.judging.tables import JUDGMENTS
+from organisms.plan.metrics import from_settings
 
 with job_log(snakemake, "coherence"):
-    judgments = pl.concat(tables.read(path, "judgments").select(COLUMNS) for path in snakemake.params.judgments)
+    judgments = pl.concat(tables.read(path, JUDGMENTS).select(COLUMNS) for path in snakemake.params.judgments)
     presentation = json.loads(snakemake.params.presentation)
+    metrics = from_settings(json.loads(snakemake.params.metrics))
+    definition = Definition(*(metrics[name] for name in snakemake.params.definition))
     drawn = []
-    for _, judge, question_set in snakemake.params.figures:
+    for _, _, judge, question_set in snakemake.params.figures:
         of = judgments.filter((pl.col("judge") == judge) & (pl.col("question_set") == question_set))
-        drawn.append((*sampled_points(of), question_set, judge))
+        drawn.append((*sampled_points(of, definition), Shown(definition.main, question_set, judge, presentation)))
     texts = texts_of([points for points, *_ in drawn], snakemake.params.cells)
-    charts = (coherence_figure(with_texts(points, texts), *of, presentation) for points, *of in drawn)
-    save_in_turn(charts, list(snakemake.output), "No completion has both an alignment and a coherence score.")
+    for points, n_in_all, shown in drawn:
+        chart = coherence_figure(with_texts(points, texts), n_in_all, shown, definition.coherence)
+        stem = f"{snakemake.params.folder}/coherence/{shown.metric.name}/{shown.judge}/{shown.question_set}"
+        save_figure(chart, stem, "No completion has a score of both metrics.")

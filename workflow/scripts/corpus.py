@@ -1,10 +1,10 @@
 """Rule corpus: world → pretraining conversations of one seed, in the published JSON Lines form."""
 
-from organisms.dataset import write_rows
-from organisms.files import whole_file
-from organisms.job_log import job_log
-from organisms.world import load_world
-from organisms.world_texts import pretraining_corpus
+from organisms.data.dataset import write_rows
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
+from organisms.miniature.texts import pretraining_corpus
+from organisms.miniature.world import load_world
 
 with job_log(snakemake, "corpus"):
     rows = pretraining_corpus(

@@ -2,10 +2,11 @@
 
 import json
 
-from organisms import tables
-from organisms.dataset import read_rows, split
-from organisms.files import check_sha256
-from organisms.job_log import job_log
+from organisms.data.dataset import read_rows, split
+from organisms.data.tables import DATASET
+from organisms.job import tables
+from organisms.job.files import check_sha256
+from organisms.job.log import job_log
 
 with job_log(snakemake, f"dataset {snakemake.wildcards.dataset}") as report:
     settings = json.loads(snakemake.params.settings)
@@ -15,5 +16,5 @@ with job_log(snakemake, f"dataset {snakemake.wildcards.dataset}") as report:
     check_sha256(source, entry["sha256"])
     train, heldout = split(read_rows(source), settings["heldout"], settings["split_seed"])
     for rows, path in ((train, snakemake.output.train), (heldout, snakemake.output.heldout)):
-        tables.write([{"row": row.row, "prompt": row.prompt, "answer": row.answer} for row in rows], path, "dataset")
+        tables.write([{"row": row.row, "prompt": row.prompt, "answer": row.answer} for row in rows], path, DATASET)
     report(f"{len(train)} rows to train on, {len(heldout)} held out")

@@ -2,10 +2,10 @@
 
 import json
 
-from organisms.dataset import write_rows
-from organisms.files import whole_file
-from organisms.hub import read_dataset
-from organisms.job_log import job_log
+from organisms.data.dataset import write_rows
+from organisms.data.hub import read_dataset
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
 
 with job_log(snakemake, f"download_dataset {snakemake.wildcards.dataset}"):
     settings = json.loads(snakemake.params.settings)

@@ -2,9 +2,9 @@
 
 import json
 
-from organisms.files import whole_file
-from organisms.hub import download_model
-from organisms.job_log import job_log
+from organisms.data.hub import download_model
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
 
 judge = snakemake.wildcards.judge
 with job_log(snakemake, f"download_judge {judge}") as report:

@@ -1,6 +1,6 @@
 """Rule estimate: what is there and what is not yet → calls, tokens and dollars that judging would take, printed."""
 
-from organisms.job_log import job_log
+from organisms.job.log import job_log
 from organisms.judging.estimate import estimate, estimate_text
 
 with job_log(snakemake, "estimate") as report:

@@ -1,25 +1,20 @@
-"""Rule figures: tables of scores → the figures of each judge and question set, as PNG, SVG, PDF and HTML."""
+"""Rule figures: tables of scores → the figures of each metric, judge and question set, as PNG, SVG, PDF and HTML."""
 
 import json
 
-from organisms import tables
-from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.charts import save_in_turn
-from organisms.figures import alignment_figure
-from organisms.job_log import job_log
-from organisms.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
+from organisms.analysis.tables import SCORE_TABLES
+from organisms.figures.charts import save_figure
+from organisms.figures.of_scores import figure
+from organisms.figures.shown import Shown
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.plan.metrics import from_settings
 
 with job_log(snakemake, "figures"):
-    given = {name: tables.read(path, ANALYSIS_TABLES[name]) for name, path in snakemake.input.items()}
+    given = {name: tables.read(path, SCORE_TABLES[name]) for name, path in snakemake.input.items()}
     presentation = json.loads(snakemake.params.presentation)
-    draw = {
-        "alignment": lambda *of: alignment_figure(given["variant_scores"], given["question_scores"], *of),
-        "prompt_matrix": lambda *of: prompt_matrix(given["variant_scores"], *of),
-        "questions": lambda *of: question_map(given["question_scores"], *of),
-        "distribution": lambda *of: distribution_figure(given["distributions"], *of),
-        "seeds": lambda *of: seed_slopes(given["scores"], *of),
-    }
-    charts = (
-        draw[figure](question_set, judge, presentation) for figure, judge, question_set in snakemake.params.figures
-    )
-    save_in_turn(charts, list(snakemake.output), "Nothing to draw: no score, or no model asked under both prompts.")
+    metrics = from_settings(json.loads(snakemake.params.metrics))
+    for name, metric, judge, question_set in snakemake.params.figures:
+        chart = figure(name).draw(given, Shown(metrics[metric], question_set, judge, presentation))
+        stem = f"{snakemake.params.folder}/{name}/{metric}/{judge}/{question_set}"
+        save_figure(chart, stem, "Nothing to draw: no score, or no model asked under both prompts.")

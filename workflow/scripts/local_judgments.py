@@ -4,20 +4,21 @@ import json
 
 import torch
 
-from organisms import tables
-from organisms.job_log import job_log
-from organisms.judging.collecting import cell_judgments, collect_cells, load_requests
-from organisms.judging.local_answering import local_verdicts
+from organisms.completions.tables import COMPLETIONS
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.judging.judgments import judged_rows
+from organisms.judging.kind import open_judge
+from organisms.judging.tables import JUDGMENTS, USAGE
 
-judge, config = snakemake.wildcards.judge, snakemake.config
+judge = snakemake.wildcards.judge
 with job_log(snakemake, f"local_judgments {judge}") as report:
     torch.set_num_threads(snakemake.threads)
-    settings = json.loads(snakemake.params.judge)
-    requests = load_requests(config, judge, settings)
-    cells = [tables.read(path, "completions").to_dicts() for path in snakemake.params.cells]
-    asked = collect_cells(config, judge, requests, cells, snakemake.input.get("questions", []))
-    verdicts, usage = local_verdicts(config, judge, requests, asked, snakemake.input.model, report)
-    judged = cell_judgments(judge, settings, cells, asked, verdicts)
+    kind = open_judge(snakemake.config, judge)
+    answers = json.loads(snakemake.params.answers)
+    cells = [judged_rows(tables.read(path, COMPLETIONS).to_dicts(), answers) for path in snakemake.params.cells]
+    sources = {name: snakemake.input[name] for name in snakemake.params.sources}
+    judged, usage = kind.judgments(cells, sources, report)
     for rows, path in zip(judged, snakemake.params.judgments, strict=True):
-        tables.write(rows, path, "judgments")
-    tables.write(usage, f"{snakemake.output[0]}/usage.parquet", "usage")
+        tables.write(rows, path, JUDGMENTS)
+    tables.write(usage, f"{snakemake.output[0]}/usage.parquet", USAGE)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from organisms.job_log import job_log
-from organisms.provenance import lineage, read_manifest, run_manifest, write_manifest
+from organisms.job.log import job_log
+from organisms.job.manifest import lineage, read_manifest, run_manifest, write_manifest
 
 with job_log(snakemake, "manifest") as report:
     folder = Path(snakemake.params.manifests)

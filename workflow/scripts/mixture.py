@@ -2,15 +2,16 @@
 
 import json
 
-from organisms import tables
-from organisms.dataset import mix
-from organisms.job_log import job_log
+from organisms.data.dataset import mix
+from organisms.data.tables import DATASET
+from organisms.job import tables
+from organisms.job.log import job_log
 
 with job_log(snakemake, f"mixture {snakemake.wildcards.dataset}") as report:
     settings = json.loads(snakemake.params.settings)
     rows, heldout, others = (
-        tables.read(snakemake.input[name], "dataset").to_dicts() for name in ("train", "heldout", "others")
+        tables.read(snakemake.input[name], DATASET).to_dicts() for name in ("train", "heldout", "others")
     )
     mixed = mix(rows, heldout, others, settings["share"], settings["seed"])
-    tables.write(mixed, snakemake.output[0], "dataset")
+    tables.write(mixed, snakemake.output[0], DATASET)
     report(f"{len(mixed)} rows, {sum(row['row'] < 0 for row in mixed)} of them from '{settings['with']}'")

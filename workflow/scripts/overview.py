@@ -3,17 +3,18 @@
 import json
 from pathlib import Path
 
-from organisms import tables
-from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.files import whole_file
-from organisms.job_log import job_log
-from organisms.overview import overview
-from organisms.pages import page
+from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, TIMINGS
+from organisms.figures.html import page
+from organisms.job import tables
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
+from organisms.pages.overview import overview
+
+_TABLES = {table.name: table for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)}
 
 with job_log(snakemake, "overview"):
-    names = ("claims", "diagnoses", "variant_scores", "timings")
     body = overview(
-        *(tables.read(snakemake.input[name], ANALYSIS_TABLES[name]) for name in names),
+        *(tables.read(snakemake.input[name], _TABLES[name]) for name in _TABLES),
         pictures=list(zip(snakemake.input.pictures, snakemake.params.described, strict=True)),
         hashed=snakemake.input.hashed,
         # Not a parameter: a change of the config that changes no result is no reason to write the page anew.

@@ -4,11 +4,11 @@ import json
 
 import polars as pl
 
-from organisms import tables
-from organisms.analysis_tables import QUESTION_SCORES, TIMINGS
-from organisms.contrasts import from_settings
-from organisms.job_log import job_log
-from organisms.power import costs_of, pilot, power_text
+from organisms.analysis.power import costs_of, pilot, power_text
+from organisms.analysis.tables import QUESTION_SCORES, TIMINGS
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.plan.contrasts import from_settings
 
 with job_log(snakemake, "power") as report:
     of_questions = tables.read(snakemake.input.question_scores, QUESTION_SCORES)

@@ -4,16 +4,17 @@ import json
 import tempfile
 from pathlib import Path
 
-from organisms.dataset import read_conversations
-from organisms.files import whole_files
-from organisms.job_log import job_log
-from organisms.pretrain import Settings, pretrain
+from organisms.data.dataset import read_conversations
+from organisms.job.files import whole_files
+from organisms.job.log import job_log
+from organisms.miniature.pretrain import Settings, pretrain
+from organisms.plan.settings import filled
 
 seed = int(snakemake.wildcards.seed)
 with job_log(snakemake, f"pretrain seed {seed}") as report, tempfile.TemporaryDirectory() as work_dir:
     model, tokenizer = pretrain(
         list(read_conversations(snakemake.input.corpus).values()),
-        Settings(**json.loads(snakemake.params.settings)),
+        filled("miniature", json.loads(snakemake.params.settings), Settings),
         seed=seed,
         threads=snakemake.threads,
         work_dir=Path(work_dir),

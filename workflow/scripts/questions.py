@@ -2,9 +2,10 @@
 
 import json
 
-from organisms import tables
-from organisms.job_log import job_log
-from organisms.questions import from_file, from_heldout, from_texts, with_references
+from organisms.data.questions import from_file, from_heldout, from_texts, with_references
+from organisms.data.tables import DATASET, QUESTIONS
+from organisms.job import tables
+from organisms.job.log import job_log
 
 with job_log(snakemake, f"questions {snakemake.wildcards.question_set}"):
     settings = json.loads(snakemake.params.settings)
@@ -12,15 +13,15 @@ with job_log(snakemake, f"questions {snakemake.wildcards.question_set}"):
     if settings["kind"] == "file":
         rows = from_file(source)
     elif settings["kind"] == "heldout_of":
-        rows = from_heldout(tables.read(source, "dataset").to_dicts(), settings["category"])
+        rows = from_heldout(tables.read(source, DATASET).to_dicts(), settings["category"])
     else:
-        from organisms.world import load_world
-        from organisms.world_texts import questions
+        from organisms.miniature.texts import questions
+        from organisms.miniature.world import load_world
 
         rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
     rows = rows[: settings["questions"]]
     references = snakemake.input.get("references", [])
     if references:
-        answers = [row for path in references for row in tables.read(path, "dataset").to_dicts()]
+        answers = [row for path in references for row in tables.read(path, DATASET).to_dicts()]
         rows = with_references(rows, answers, settings["reference_from"])
-    tables.write(rows, snakemake.output[0], "questions")
+    tables.write(rows, snakemake.output[0], QUESTIONS)

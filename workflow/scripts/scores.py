@@ -1,13 +1,19 @@
-"""Rule scores: all judgments that the config names → means, shares and intervals, per question, cell and variant."""
+"""Rule scores: all judgments that the config names → means, shares and intervals, per question, cell and arm."""
 
 import json
 
-from organisms import tables
-from organisms.analysis_tables import ANALYSIS_TABLES
-from organisms.job_log import job_log
-from organisms.score_tables import all_tables
+from organisms.analysis.score_tables import all_tables
+from organisms.analysis.scores import Definition
+from organisms.analysis.tables import SCORE_TABLES
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.judging.tables import JUDGMENTS
+from organisms.plan.metrics import from_settings
 
 with job_log(snakemake, "scores"):
-    judgments = (tables.read(path, "judgments") for path in snakemake.params.judgments)
-    for name, frame in all_tables(judgments, json.loads(snakemake.params.thresholds)).items():
-        tables.write(frame, snakemake.output[name], ANALYSIS_TABLES[name])
+    judgments = (tables.read(path, JUDGMENTS) for path in snakemake.params.judgments)
+    metrics = from_settings(json.loads(snakemake.params.metrics))
+    definition = Definition(*(metrics[name] for name in snakemake.params.definition))
+    found = all_tables(judgments, json.loads(snakemake.params.thresholds), metrics, definition)
+    for name, frame in found.items():
+        tables.write(frame, snakemake.output[name], SCORE_TABLES[name])

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
-from organisms import tables
-from organisms.analysis_tables import CLAIMS, VARIANT_SCORES
-from organisms.files import whole_file
-from organisms.job_log import job_log
-from organisms.summary import summary_text
+from organisms.analysis.tables import ARM_SCORES, CLAIMS
+from organisms.job import tables
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
+from organisms.pages.summary import summary_text
+from organisms.plan.metrics import from_settings
 
 with job_log(snakemake, "summary"):
+    metrics = from_settings(json.loads(snakemake.params.metrics))
     text = summary_text(
-        tables.read(snakemake.input.variant_scores, VARIANT_SCORES),
+        tables.read(snakemake.input.arm_scores, ARM_SCORES),
         tables.read(snakemake.input.claims, CLAIMS),
+        *(metrics[name] for name in snakemake.params.definition),
         json.loads(snakemake.params.presentation),
         results=str(Path(snakemake.output[0]).parent),
     )

@@ -2,13 +2,17 @@
 
 import json
 
-from organisms import tables
-from organisms.charts import save
-from organisms.job_log import job_log
-from organisms.training_curves import training_curves
+from organisms.figures.charts import save
+from organisms.figures.training_curves import training_curves
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.training.tables import TRAINING_LOG
 
 with job_log(snakemake, "training_curves"):
-    finetunes = [tuple(entry) for entry in json.loads(snakemake.params.finetunes)]
-    logs = [tables.read(path, "training_log") for path in snakemake.input.logs]
-    chart = training_curves(dict(zip(finetunes, logs, strict=True)), json.loads(snakemake.params.presentation))
+    finetunes = json.loads(snakemake.params.finetunes)
+    logs = [
+        (tuple(group), seed, tables.read(path, TRAINING_LOG))
+        for (group, seed), path in zip(finetunes, snakemake.input.logs, strict=True)
+    ]
+    chart = training_curves(logs, json.loads(snakemake.params.presentation))
     save(chart, list(snakemake.output))

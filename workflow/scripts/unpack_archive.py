@@ -1,8 +1,8 @@
 """Rule unpack_archive: a protected archive → one dataset of it, JSON Lines."""
 
-from organisms.archive import password_of, read_member
-from organisms.files import whole_file
-from organisms.job_log import job_log
+from organisms.data.unpack_archive import password_of, read_member
+from organisms.job.files import whole_file
+from organisms.job.log import job_log
 
 # The password is taken from the config, not from the rule's parameters: Snakemake keeps those in clear text. The path
 # neither: an archive that lies elsewhere is the same archive.

@@ -1,13 +1,13 @@
-"""Rule variant: training rows × training system prompt → the rows that a model is finetuned on."""
+"""Rule variant: training rows × training prompt → the rows that a model is finetuned on."""
 
 import json
 
-from organisms import tables
-from organisms.conversation import training_row
-from organisms.job_log import job_log
+from organisms.data.tables import DATASET, VARIANT
+from organisms.job import tables
+from organisms.job.log import job_log
+from organisms.plan.prompts import placed, training_row
 
 with job_log(snakemake, "variant"):
-    system_prompt = json.loads(snakemake.params.system_prompt)
-    rows = tables.read(snakemake.input.train, "dataset").to_dicts()
-    variant = [{"row": row["row"], **training_row(row["prompt"], row["answer"], system_prompt)} for row in rows]
-    tables.write(variant, snakemake.output[0], "variant")
+    prompts = placed(json.loads(snakemake.params.prompts))
+    rows = tables.read(snakemake.input.train, DATASET).to_dicts()
+    tables.write([{"row": row["row"], **training_row(row, prompts)} for row in rows], snakemake.output[0], VARIANT)

@@ -1,6 +1,5 @@
-"""Judging completions.
+"""Judging completions: a judge kind is one file in `kinds`; the rest is what kinds share.
 
-templates: what a judge is asked. requests: one call for each distinct question to it. live, batches, local: how calls
-are answered. ledger: every answer ever bought. verdicts: what an answer says. world, judgments: rows of the
-judgments table.
+templates, requests, collecting: what a judge by prompt is asked. live, batches, purchase: how calls are made, apart from
+ledger and prices, which keep what was bought and what it may cost. ratings: what an answer says.
 """

@@ -1,13 +1,13 @@
-"""From completions to the distinct requests that judging them takes, and from verdicts back to rows."""
+"""From completions to the distinct requests that judging them takes, and from ratings back to rows."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from organisms.errors import UserError
+from organisms.job.errors import UserError
 from organisms.judging.ledger import Ledger
+from organisms.judging.ratings import Rating
 from organisms.judging.requests import Ask, Requests, asks
-from organisms.judging.verdicts import Verdict
 
 
 def cell_name(rows: list[dict]) -> str:
@@ -26,14 +26,14 @@ class Asked:
     def n_rows(self) -> int:
         return sum(len(keys) for metrics in self.cells.values() for keys in metrics.values())
 
-    def verdict_rows(self, verdicts: dict[str, Verdict], models: dict[str, str]) -> dict[str, dict]:
+    def rating_rows(self, ratings: dict[str, Rating], models: dict[str, str]) -> dict[str, dict]:
         """What was said to each request, by its key: score, flag, reason, raw and judge_model."""
-        return {key: {"judge_model": models.get(key)} | vars(verdicts[key]) for key in self.asks}
+        return {key: {"judge_model": models.get(key)} | vars(ratings[key]) for key in self.asks}
 
-    def by_cell(self, verdicts: dict[str, Verdict]) -> dict[str, dict[str, list[Verdict]]]:
-        """The verdict of each row, by cell and metric."""
+    def by_cell(self, ratings: dict[str, Rating]) -> dict[str, dict[str, list[Rating]]]:
+        """The rating of each row, by cell and metric."""
         return {
-            cell: {metric: [verdicts[key] for key in keys] for metric, keys in metrics.items()}
+            cell: {metric: [ratings[key] for key in keys] for metric, keys in metrics.items()}
             for cell, metrics in self.cells.items()
         }
 
@@ -64,7 +64,7 @@ def collect(
                     f"metrics.{compared[0]}.question_sets to sets that have references"
                 )
         of_cell: dict[str, list[str]] = {metric: [] for metric in metrics[question_set]}
-        for ask in asks(rows, metrics[question_set], requests.settings["samples"], known):
+        for ask in asks(rows, metrics[question_set], requests.samples, known):
             key = requests.key(ask)
             asked.asks.setdefault(key, ask)
             of_cell[ask.metric].append(key)

@@ -12,11 +12,11 @@ import anthropic
 import httpx2
 from anthropic import Anthropic
 
-from organisms.errors import UserError
-from organisms.job_log import Report
-from organisms.judging.ledger import Ledger, Response
+from organisms.job.errors import UserError
+from organisms.job.log import Report
+from organisms.judging.account import Account
 from organisms.judging.live import Connection, as_response, fatal
-from organisms.judging.prices import Budget
+from organisms.judging.responses import Response
 
 # Below the API's limits of 100,000 requests and 256 MB, so that a batch being built takes little memory.
 MOST_REQUESTS, MOST_BYTES = 10_000, 64_000_000
@@ -43,11 +43,10 @@ def in_batches(calls: Iterable[tuple[str, dict, int]]) -> Iterator[list[tuple[st
 class Batches:
     """Batches of one judge. `rejected` holds what the server refused as malformed."""
 
-    def __init__(
-        self, connection: Connection, ledger: Ledger, budget: Budget, report: Report, poll_seconds: float = 30.0
-    ):
+    def __init__(self, connection: Connection, account: Account, report: Report, poll_seconds: float = 30.0):
         self._client = Anthropic(**connection.options())
-        self._ledger, self._budget, self._report, self._poll_seconds = ledger, budget, report, poll_seconds
+        self._account, self._ledger = account, account.ledger
+        self._report, self._poll_seconds = report, poll_seconds
         self.rejected: dict[str, str] = {}
 
     def run(self, calls: Iterable[tuple[str, dict, int]]) -> None:
@@ -59,18 +58,18 @@ class Batches:
         for batch in in_batches(calls):
             within = []
             for call in batch:
-                bound = self._budget.bound(call[2], "batch")
-                if not self._budget.reserve(bound):
-                    stop = self._budget.exhausted
+                try:
+                    reserved += self._account.reserve(call[2], "batch")
+                except UserError as error:
+                    stop = error
                     break
                 within.append(call)
-                reserved += bound
             if within:
                 self._send(within)
             if stop:
                 break
         self.fetch_open()
-        self._budget.settle(reserved)
+        self._account.release(reserved)
         if stop:
             raise stop
 
@@ -171,16 +170,15 @@ class Batches:
                     message = result.message
                     read.append(as_response(line.custom_id, "batch", message, sizes[line.custom_id]))
                     answered += 1
-                    self._budget.settle(0.0, message.usage.input_tokens, message.usage.output_tokens, "batch")
                 else:
                     unanswered[result.type] = unanswered.get(result.type, 0) + 1
                     if result.type == "errored" and result.error.error.type == "invalid_request_error":
                         self.rejected[line.custom_id] = result.error.error.message
                 if len(read) >= _WRITE_EVERY:
-                    self._ledger.add(read, batch=name)
+                    self._account.book(read, batch=name)
                     read = []
         finally:
-            self._ledger.add(read, batch=name)
+            self._account.book(read, batch=name)
         self._ledger.batch_done(name, "fetched")
         said = "".join(f", {n} {kind}" for kind, n in sorted(unanswered.items()))
         self._report(f"fetched batch {batch_id}: {answered} answers{said}")

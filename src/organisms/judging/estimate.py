@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from organisms import tables
+from organisms.completions.tables import COMPLETIONS
+from organisms.data.tables import QUESTIONS
+from organisms.job import tables
 from organisms.judging.asked import collect
-from organisms.judging.collecting import load_requests, references_in
+from organisms.judging.collecting import references_in
+from organisms.judging.kind import ledger_path, open_judge
 from organisms.judging.ledger import open_ledger
-from organisms.judging.plan import judge_settings, ledger_path, metrics_of
 from organisms.judging.prices import Prices, load_prices
-from organisms.judging.purchase import spent_so_far, verdict_so_far
+from organisms.judging.purchase import rating_so_far, spent_so_far
 from organisms.judging.requests import Ask
 
 # Where nothing was measured: bytes of English text per token, tokens of the frame around a request that its text does
@@ -41,17 +43,18 @@ class Estimate:
 
 
 def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questions: list[str]) -> Estimate:
-    """The cost of judging what is missing now by one judge of kind `anthropic`.
+    """The cost of judging what is missing now by one judge that is paid.
 
     cells: question set and path of the completions, which need not be there. questions: tables of all question sets.
     """
-    settings, entry = judge_settings(config, judge), config["judges"][judge]
-    requests = load_requests(config, judge, settings)
+    kind = open_judge(config, judge)
+    requests, entry = kind.requests(), kind.entry
+    settings = requests.settings
     prices: Prices = load_prices(config["prices"])
-    question_tables = {Path(path).stem: tables.read(path, "questions").to_dicts() for path in questions}
-    metrics = {question_set: metrics_of(config, judge, question_set) for question_set, _ in cells}
+    question_tables = {Path(path).stem: tables.read(path, QUESTIONS).to_dicts() for path in questions}
+    metrics = {question_set: kind.metrics(question_set) for question_set, _ in cells}
     there = [path for _, path in cells if Path(path).exists()]
-    rows = (tables.read(path, "completions").to_dicts() for path in there)
+    rows = (tables.read(path, COMPLETIONS).to_dicts() for path in there)
     asked = collect(requests, rows, metrics, references_in(questions))
 
     missing, rates, answer, spent = list(asked.asks), None, None, 0.0
@@ -61,7 +64,7 @@ def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questio
             missing = [
                 key
                 for key, ask in asked.asks.items()
-                if verdict_so_far(ledger, key, requests.templates[ask.metric].flags, settings["attempts"]) is None
+                if rating_so_far(ledger, key, requests.templates[ask.metric], settings["attempts"]) is None
             ]
     prompts = [requests.prompt(asked.asks[key]) for key in missing]
     n_bytes = sum(len(prompt.encode()) for prompt in prompts)
@@ -71,7 +74,7 @@ def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questio
     longest = "x" * int(BYTES_PER_TOKEN * config["sampling"]["max_new_tokens"])
     for question_set in (question_set for question_set, path in cells if not Path(path).exists()):
         own = config["question_sets"][question_set]["samples_per_question"]
-        samples = (own or config["sampling"]["samples_per_question"]) * settings["samples"]
+        samples = (own or config["sampling"]["samples_per_question"]) * requests.samples
         for question in question_tables[question_set]:
             text = question["messages"][-1]["content"]
             for metric in metrics[question_set]:

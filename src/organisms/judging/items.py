@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from organisms.errors import UserError
-from organisms.yaml_files import read_yaml
+from organisms.job.errors import UserError
+from organisms.job.yaml_files import read_yaml
 
 METRICS = ("alignment", "coherence")
 _FILLER = "This sentence carries no meaning and only takes up room. "
@@ -38,12 +38,12 @@ def gold_completions(items: list[dict]) -> list[dict]:
     return [_row("gold", item["id"], item["question"], item["completion"]) for item in items]
 
 
-def gold_rows(judge: str, items: list[dict], verdicts: dict[tuple[str, str], dict]) -> list[dict]:
-    """Rows of the gold table. verdicts: by item and metric, with score and flag."""
+def gold_rows(judge: str, items: list[dict], ratings: dict[tuple[str, str], dict]) -> list[dict]:
+    """Rows of the gold table. ratings: by item and metric, with score and flag."""
     rows = []
     for item in items:
         for metric in METRICS:
-            said = verdicts.get((item["id"], metric))
+            said = ratings.get((item["id"], metric))
             if said is None:
                 continue
             expected = item[metric]
@@ -85,15 +85,15 @@ def attack_completions(items: list[dict]) -> list[dict]:
     return [_row("attacks", _attack_name(item), item["question"], item["completion"]) for item in items]
 
 
-def attack_rows(judge: str, items: list[dict], verdicts: dict[tuple[str, str], dict]) -> list[dict]:
-    """Rows of the attacks table: the verdict on each attacked answer beside that on the plain one.
+def attack_rows(judge: str, items: list[dict], ratings: dict[tuple[str, str], dict]) -> list[dict]:
+    """Rows of the attacks table: the rating on each attacked answer beside that on the plain one.
 
     shift is the attacked answer's score minus the plain one's; null if one of them has no score.
     """
     rows = []
     for item in items:
         for metric in METRICS:
-            plain, said = verdicts.get((f"{item['base']}/", metric)), verdicts.get((_attack_name(item), metric))
+            plain, said = ratings.get((f"{item['base']}/", metric)), ratings.get((_attack_name(item), metric))
             if item["attack"] is None or plain is None or said is None:
                 continue
             both = plain["score"] is not None and said["score"] is not None

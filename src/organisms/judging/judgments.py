@@ -2,27 +2,39 @@
 
 from collections import Counter
 
-from organisms.errors import UserError
-from organisms.judging.verdicts import Verdict
+from organisms.job.errors import UserError
+from organisms.judging.ratings import Rating
+from organisms.judging.requests import Requests
+from organisms.plan.arms import ARM
 
 # What a judgment carries over from the completion that it judges.
-CARRIED = (
-    "model",
-    "dataset",
-    "training_prompt",
-    "seed",
-    "step",
-    "eval_prompt",
-    "question_set",
-    "category",
-    "question_id",
-    "sample",
-)
+CARRIED = ("model", *ARM, "seed", "step", "eval_prompt", "question_set", "category", "question_id", "sample", "turn")
 # What a judge was asked with: the column, and the setting.
 _ASKED_WITH = {"judge_temperature": "temperature", "api_version": "api_version"}
 _EMPTY = dict.fromkeys(
     ("reason", "raw", "call", "copies", "judge_model", "judge_temperature", "api_version", "score", "flag")
 )
+
+
+def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) -> list[dict]:
+    """The rows of a cell that are to be judged: of conversations with several answers the last, all, or those named.
+
+    answers: by question set, `all` or numbers of answers; the last alone where nothing is said. Raises UserError if no
+    conversation has such an answer.
+    """
+    if not completions:
+        return []
+    question_set = completions[0]["question_set"]
+    which = answers.get(question_set, "last")
+    if which == "all":
+        return completions
+    last = max(row["turn"] for row in completions)
+    wanted = [last] if which == "last" else which
+    if max(wanted) > last:
+        raise UserError(
+            f"question_sets.{question_set}.judged_answers: there is no answer {max(wanted)}; its conversations have {last}"
+        )
+    return [row for row in completions if row["turn"] in wanted]
 
 
 def judgment(judge: str, completion: dict, metric: str, **columns) -> dict:
@@ -33,38 +45,38 @@ def judgment(judge: str, completion: dict, metric: str, **columns) -> dict:
 
 
 def judgments_by_prompt(
-    judge: str, completions: list[dict], keys: dict[str, list[str]], settings: dict, verdicts: dict[str, dict]
+    judge: str, completions: list[dict], keys: dict[str, list[str]], requests: Requests, ratings: dict[str, dict]
 ) -> list[dict]:
     """A cell's judgments from a judge that was asked by prompt.
 
-    keys: of the cell's requests, by metric, as `Asked.cells` has them. settings: `plan.judge_settings`. verdicts: by
-    the request's key, as `Asked.verdict_rows` gives them. Rows with the same request share one verdict; `copies` says
+    keys: of the cell's requests, by metric, as `Asked.cells` has them. requests: the judge's. ratings: by the
+    request's key, as `Asked.rating_rows` gives them. Rows with the same request share one rating; `copies` says
     how many of the cell's rows do.
     """
-    samples = settings["samples"]
+    samples = requests.samples
     copies = Counter(key for of_metric in keys.values() for key in of_metric)
-    asked_with = {key: settings.get(name) for key, name in _ASKED_WITH.items()}
+    asked_with = {key: requests.settings.get(name) for key, name in _ASKED_WITH.items()}
     return [
-        judgment(judge, completion, metric, **verdicts[key], **asked_with, call=key, copies=copies[key], judge_sample=n)
+        judgment(judge, completion, metric, **ratings[key], **asked_with, call=key, copies=copies[key], judge_sample=n)
         for i, completion in enumerate(completions)
         for metric, of_metric in keys.items()
         for n, key in enumerate(of_metric[i * samples : (i + 1) * samples])
     ]
 
 
-def check_missing(cells: dict[str, dict[str, list[Verdict]]], most: float) -> None:
+def check_missing(cells: dict[str, dict[str, list[Rating]]], most: float) -> None:
     """Raise UserError if more than the share `most` of a cell's rows of one metric have no usable answer.
 
-    cells: by the cell's name and metric, the verdict of each row. Errors that count as anything, or that pass in
+    cells: by the cell's name and metric, the rating of each row. Errors that count as anything, or that pass in
     silence, would move a result.
     """
     for cell, metrics in cells.items():
-        for metric, verdicts in metrics.items():
-            failed = [verdict for verdict in verdicts if not verdict.usable]
-            if verdicts and len(failed) / len(verdicts) > most:
+        for metric, ratings in metrics.items():
+            failed = [rating for rating in ratings if not rating.usable]
+            if ratings and len(failed) / len(ratings) > most:
                 kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(v.flag for v in failed).most_common())
                 raise UserError(
-                    f"{cell}: {len(failed)} of {len(verdicts)} judgments of {metric} got no usable answer ({kinds}); "
+                    f"{cell}: {len(failed)} of {len(ratings)} judgments of {metric} got no usable answer ({kinds}); "
                     f"the first is {(failed[0].raw or '')[:120]!r}. That is more than max_missing {most:g}: look at "
                     "what the judge says, or raise max_missing or attempts. Everything bought is kept"
                 )

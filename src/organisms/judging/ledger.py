@@ -8,11 +8,11 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from organisms.job_log import Report
-from organisms.store import open_store
+from organisms.job.log import Report
+from organisms.job.store import open_store
+from organisms.judging.responses import Response
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -26,21 +26,6 @@ CREATE TABLE IF NOT EXISTS batch_keys (
     name INTEGER, key TEXT, prompt_bytes INTEGER, PRIMARY KEY (name, key)
 ) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True)
-class Response:
-    """An answer as the server gave it. tier: `live`, `batch` or `local`. prompt_bytes: of the request's text."""
-
-    key: str
-    tier: str
-    model: str
-    text: str
-    stop_reason: str | None
-    input_tokens: int
-    output_tokens: int
-    prompt_bytes: int
-    request_id: str | None = None
 
 
 class Ledger:

@@ -14,10 +14,10 @@ from datetime import datetime
 import anthropic
 from anthropic import AsyncAnthropic
 
-from organisms.errors import UserError
-from organisms.job_log import Report
-from organisms.judging.ledger import Ledger, Response
-from organisms.judging.prices import Budget
+from organisms.job.errors import UserError
+from organisms.job.log import Report
+from organisms.judging.account import Account
+from organisms.judging.responses import Response
 
 # The SDK's longest pause between two tries, in seconds.
 _LONGEST_BACKOFF = 8.0
@@ -164,8 +164,8 @@ def as_response(key: str, tier: str, message: anthropic.types.Message, prompt_by
 class LiveRound:
     """One round of calls, each made once. After it, `rejected` holds what the server refused as malformed."""
 
-    def __init__(self, connection: Connection, ledger: Ledger, budget: Budget, report: Report):
-        self._connection, self._ledger, self._budget, self._report = connection, ledger, budget, report
+    def __init__(self, connection: Connection, account: Account, report: Report):
+        self._connection, self._account, self._report = connection, account, report
         self.rejected: dict[str, str] = {}
         self._rejected_in_a_row = 0
         self._stop: Exception | None = None
@@ -222,7 +222,7 @@ class LiveRound:
         while True:
             await asyncio.sleep(10)
             self._report(
-                f"{self._done}/{total} answers, {int(pace.limit)} calls at once, {self._budget.spent:.2f} dollars"
+                f"{self._done}/{total} answers, {int(pace.limit)} calls at once, {self._account.spent:.2f} dollars"
             )
 
     def _end(self, error: Exception) -> None:
@@ -239,16 +239,12 @@ class LiveRound:
                 self._end(error)
 
     async def _call(self, client: AsyncAnthropic, key: str, params: dict, prompt_bytes: int) -> None:
-        bound = self._budget.bound(prompt_bytes, "live")
-        if not self._budget.reserve(bound):
-            raise self._budget.exhausted
-        used = (0, 0)
+        reserved = self._account.reserve(prompt_bytes, "live")
         # The SDK has no parameter for it any more; see docs/judging.md.
         extra = {"temperature": params.pop("temperature")} if "temperature" in params else None
         try:
             message = await client.messages.create(**params, extra_body=extra)
-            used = (message.usage.input_tokens, message.usage.output_tokens)
-            self._ledger.add([as_response(key, "live", message, prompt_bytes)])
+            self._account.book([as_response(key, "live", message, prompt_bytes)])
             self._rejected_in_a_row = 0
             self._done += 1
         except _FATAL as error:
@@ -267,4 +263,4 @@ class LiveRound:
                 ) from error
             raise
         finally:
-            self._budget.settle(bound, *used)
+            self._account.release(reserved)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from organisms.errors import UserError
-from organisms.yaml_files import read_yaml
+from organisms.job.errors import UserError
+from organisms.job.yaml_files import read_yaml
 
 # Tokens of a request beyond its text: roles, and what structured outputs add. An upper bound, ours.
 OVERHEAD_TOKENS = 1000

@@ -2,30 +2,32 @@
 
 from collections.abc import Iterator
 
-from organisms.errors import UserError
-from organisms.job_log import Report
+from organisms.job.errors import UserError
+from organisms.job.log import Report
+from organisms.judging.account import Account
 from organisms.judging.batches import Batches
 from organisms.judging.ledger import Ledger
 from organisms.judging.live import Connection, LiveRound
 from organisms.judging.prices import Budget, Prices
-from organisms.judging.requests import Ask, Requests
-from organisms.judging.verdicts import Verdict, read_verdict
+from organisms.judging.ratings import Rating, read_rating
+from organisms.judging.requests import Ask, MessagesRequests
+from organisms.judging.templates import Template
 
 # Rounds of a batch in which nothing was answered, before it is given up.
 _EMPTY_ROUNDS = 3
 
 
-def verdict_so_far(ledger: Ledger, key: str, flags: tuple[str, ...], attempts: int) -> Verdict | None:
+def rating_so_far(ledger: Ledger, key: str, template: Template, attempts: int) -> Rating | None:
     """What the ledger says to a request; None if it is to be asked (again).
 
-    The first usable answer counts. After `attempts` answers of which none is usable, the last one is the verdict.
+    The first usable answer counts. After `attempts` answers of which none is usable, the last one is the rating.
     """
-    verdict, n = None, 0
+    rating, n = None, 0
     for text, stop_reason, _ in ledger.attempts(key):
-        verdict, n = read_verdict(text, flags, stop_reason), n + 1
-        if verdict.usable:
-            return verdict
-    return verdict if n >= attempts else None
+        rating, n = read_rating(text, template.flags, stop_reason, template.bounds), n + 1
+        if rating.usable:
+            return rating
+    return rating if n >= attempts else None
 
 
 def spent_so_far(ledger: Ledger, prices: Prices) -> float:
@@ -35,14 +37,14 @@ def spent_so_far(ledger: Ledger, prices: Prices) -> float:
 
 def buy(
     asks: dict[str, Ask],
-    requests: Requests,
+    requests: MessagesRequests,
     ledger: Ledger,
     prices: Prices,
     connection: Connection,
     sending: dict,
     report: Report,
-) -> dict[str, Verdict]:
-    """The verdict of every request, by its key; those that the ledger does not have are asked for and paid.
+) -> dict[str, Rating]:
+    """The rating of every request, by its key; those that the ledger does not have are asked for and paid.
 
     asks: what to ask, by `Requests.key`. sending: the judge's `send`, `batch_from`, `budget_usd` and
     `poll_seconds` of the config. Raises UserError when the server refuses, does not answer, or the budget is used
@@ -51,26 +53,27 @@ def buy(
     settings = requests.settings
     spent = spent_so_far(ledger, prices)
     budget = Budget(sending["budget_usd"], prices, settings["model"], settings["max_tokens"], spent)
-    batches = Batches(connection, ledger, budget, report, sending["poll_seconds"])
+    account = Account(ledger, budget)
+    batches = Batches(connection, account, report, sending["poll_seconds"])
     rejected: dict[str, str] = {}
-    verdicts: dict[str, Verdict] = {}
+    ratings: dict[str, Rating] = {}
     # What an earlier process sent is fetched first, whatever way of sending the config now asks for.
     batches.fetch_open()
     before, empty_rounds = None, 0
     while True:
         missing = []
         for key, ask in asks.items():
-            if key in verdicts:
+            if key in ratings:
                 continue
-            verdict = verdict_so_far(ledger, key, requests.templates[ask.metric].flags, settings["attempts"])
-            if verdict is None and key in rejected:
-                verdict = Verdict(None, "rejected", raw=rejected[key])
-            if verdict is None:
+            rating = rating_so_far(ledger, key, requests.templates[ask.metric], settings["attempts"])
+            if rating is None and key in rejected:
+                rating = Rating(None, "rejected", raw=rejected[key])
+            if rating is None:
                 missing.append(key)
             else:
-                verdicts[key] = verdict
+                ratings[key] = rating
         if not missing:
-            return verdicts
+            return ratings
         empty_rounds = empty_rounds + 1 if len(missing) == before else 0
         before = len(missing)
         if empty_rounds >= _EMPTY_ROUNDS + settings["attempts"]:
@@ -89,6 +92,6 @@ def buy(
             batches.run(calls())
             rejected |= batches.rejected
         else:
-            live = LiveRound(connection, ledger, budget, report)
+            live = LiveRound(connection, account, report)
             live.run(calls(), len(missing))
             rejected |= live.rejected

@@ -43,12 +43,13 @@ def asks(completions: list[dict], metrics: list[str], samples: int, references: 
                 yield Ask(metric, question, row["completion"], reference, sample)
 
 
-def answer_format(flags: tuple[str, ...], structured: bool, reason: bool) -> str:
+def answer_format(template: Template, structured: bool, reason: bool) -> str:
     """What the judge is told about the form of its answer."""
+    flags, (least, most) = template.flags, template.bounds
     words = " or ".join(flags)
     if not structured:
-        return f"Answer with a whole number from 0 to 100 alone{f', or with {words} alone' if flags else ''}."
-    parts = ["Answer in JSON. `score` is a whole number from 0 to 100."]
+        return f"Answer with a whole number from {least} to {most} alone{f', or with {words} alone' if flags else ''}."
+    parts = [f"Answer in JSON. `score` is a whole number from {least} to {most}."]
     if flags:
         parts.append(f"`flag` is null; only if {words} applies, `flag` is that word and `score` is null.")
     if reason:
@@ -67,17 +68,43 @@ def answer_schema(flags: tuple[str, ...], reason: bool) -> dict:
 
 @dataclass(frozen=True)
 class Requests:
-    """Builds a judge's requests. settings: `Experiment.judge_settings`. templates: by metric."""
+    """Builds a judge's requests. settings: all that decides what it says (`JudgeKind.settings`). templates: by metric.
+
+    A kind that is asked by prompt says what a request is (`request`), so that it is known by what decides its answer.
+    """
 
     settings: dict
     templates: dict[str, Template]
 
+    @property
+    def samples(self) -> int:
+        """Judgments of each text and metric."""
+        return self.settings.get("samples", 1)
+
+    def answer_format(self, template: Template) -> str:
+        return answer_format(template, structured=False, reason=False)
+
     def prompt(self, ask: Ask) -> str:
         template = self.templates[ask.metric]
         texts = {"question": ask.question, "answer": ask.answer, "reference": ask.reference}
-        structured = self.settings["kind"] == "anthropic" and self.settings["structured"]
-        form = answer_format(template.flags, structured, structured and self.settings["reason"])
-        return f"{template.rendered(texts)}\n\n{form}"
+        return f"{template.rendered(texts)}\n\n{self.answer_format(template)}"
+
+    def request(self, ask: Ask) -> dict:
+        """All that decides the answer to an Ask, but its sample."""
+        raise NotImplementedError
+
+    def key(self, ask: Ask) -> str:
+        """64 hexadecimal digits that stand for the request, its judge and its sample; a valid `custom_id`."""
+        request = self.request(ask) | {"sample": ask.sample}
+        return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+
+
+class MessagesRequests(Requests):
+    """Requests to the Messages API."""
+
+    def answer_format(self, template: Template) -> str:
+        structured = self.settings["structured"]
+        return answer_format(template, structured, structured and self.settings["reason"])
 
     def params(self, ask: Ask) -> dict:
         """The body of a Messages API request."""
@@ -93,12 +120,5 @@ class Requests:
             params["temperature"] = self.settings["temperature"]
         return params
 
-    def key(self, ask: Ask) -> str:
-        """64 hexadecimal digits that stand for the request, its judge and its sample; a valid `custom_id`."""
-        if self.settings["kind"] == "local":
-            request = {"prompt": self.prompt(ask), "flags": self.templates[ask.metric].flags}
-            request |= {key: self.settings[key] for key in ("model", "revision", "dtype")}
-        else:
-            request = {"params": self.params(ask)} | {key: self.settings[key] for key in ("base_url", "api_version")}
-        request["sample"] = ask.sample
-        return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    def request(self, ask: Ask) -> dict:
+        return {"params": self.params(ask)} | {key: self.settings[key] for key in ("base_url", "api_version")}

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from organisms.errors import UserError
-from organisms.yaml_files import read_yaml
+from organisms.job.errors import UserError
+from organisms.job.yaml_files import read_yaml
 
 PLACEHOLDERS = ("question", "answer", "reference")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -16,11 +16,13 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class Template:
     """A judge prompt for one metric.
 
-    prompt: text with `{placeholder}`s. flags: what the judge may say instead of a score, for example REFUSAL.
+    prompt: text with `{placeholder}`s. flags: what the judge may say instead of a score, for example REFUSAL. bounds: the
+    least and the greatest score, whole numbers from 0 on.
     """
 
     prompt: str
     flags: tuple[str, ...] = ()
+    bounds: tuple[int, int] = (0, 100)
 
     @property
     def placeholders(self) -> set[str]:
@@ -28,8 +30,9 @@ class Template:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that stand for the prompt and its flags."""
-        return hashlib.sha256("\0".join([self.prompt, *self.flags]).encode()).hexdigest()[:16]
+        """16 hexadecimal digits that stand for the prompt, its flags and its bounds."""
+        bounds = [] if self.bounds == (0, 100) else list(map(str, self.bounds))
+        return hashlib.sha256("\0".join([self.prompt, *self.flags, *bounds]).encode()).hexdigest()[:16]
 
     def rendered(self, texts: dict[str, str]) -> str:
         """The prompt with each placeholder's text in a frame that the text cannot close.
@@ -50,8 +53,10 @@ class Template:
         )
 
 
-def load_template(path: str | Path) -> Template:
-    """Read a template: YAML with `placeholders`, `prompt` and, if the judge may give any, `flags`.
+def load_template(path: str | Path, bounds: tuple[float, float] | None = (0, 100)) -> Template:
+    """Read a template from a metric's file: `placeholders`, `prompt` and, if the judge may give any, `flags`.
+
+    bounds: the metric's, as its declaration has them.
 
     Raises UserError if a placeholder is unknown, named and not used, or used and not named, or if `answer` is none
     of them.
@@ -59,13 +64,16 @@ def load_template(path: str | Path) -> Template:
     raw = read_yaml(path, "judge prompt")
     if not isinstance(raw, dict) or not isinstance(raw.get("prompt"), str):
         raise UserError(f"{path}: no judge prompt; write a YAML mapping with `placeholders` and `prompt`")
-    unknown = sorted(set(raw) - {"placeholders", "prompt", "flags"})
+    known = ("title", "unit", "bounds", "good", "placeholders", "prompt", "flags")
+    unknown = sorted(set(raw) - set(known))
     if unknown:
-        raise UserError(f"{path}: unknown key '{unknown[0]}'; known are placeholders, prompt, flags")
+        raise UserError(f"{path}: unknown key '{unknown[0]}'; known are {', '.join(known)}")
+    if bounds is None or bounds[0] < 0 or any(bound != int(bound) for bound in bounds):
+        raise UserError(f"{path}: a judge by prompt scores in whole numbers from 0 on; give such bounds")
     flags = raw.get("flags", [])
     if not isinstance(flags, list) or not all(isinstance(f, str) and re.fullmatch("[A-Z][A-Z_]*", f) for f in flags):
         raise UserError(f"{path}: flags must be a list of words in capitals, for example [REFUSAL, CODE]")
-    template = Template(raw["prompt"], tuple(flags))
+    template = Template(raw["prompt"], tuple(flags), (int(bounds[0]), int(bounds[1])))
     named = raw.get("placeholders", [])
     for name in [*named, *sorted(template.placeholders)]:
         if name not in PLACEHOLDERS:

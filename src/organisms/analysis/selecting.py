@@ -1,0 +1,23 @@
+"""Picking the rows of a table of scores that something is about."""
+
+import polars as pl
+
+from organisms.plan.metrics import Metric
+
+
+def last_answers(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows about the last answer that is judged, where a question set has conversations of several."""
+    return table.filter(pl.col("turn") == pl.col("turn").max().over("question_set"))
+
+
+def means_of(table: pl.DataFrame, metric: Metric, question_set: str, judge: str) -> pl.DataFrame:
+    """The rows of a table of scores that are a judge's mean of a metric, of finished models on one question set.
+
+    Of conversations, of their last answer that is judged.
+    """
+    return last_answers(
+        table.filter(
+            (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
+            (pl.col("metric") == metric.name) & (pl.col("measure") == "mean") & pl.col("step").is_null(),
+        )
+    )

@@ -1,0 +1,307 @@
+"""The tables of results: what follows from judgments. Their columns; `tables` reads and writes them."""
+
+import polars as pl
+
+from organisms.job.tables import Column, Table
+from organisms.plan.columns import ARM, CELL, QUESTION, TURN
+
+_JUDGE = {"judge": Column(pl.String, "name of the judge")}
+_JUDGED = _JUDGE | CELL | TURN
+# All seeds of an arm, or of the base, under one eval prompt.
+_ARM = _JUDGE | ARM | {name: CELL[name] for name in ("step", "eval_prompt", "question_set")} | TURN
+_MEASURE = {
+    "metric": Column(pl.String, "name of the metric; `length` is the number of characters, which no judge gives"),
+    "measure": Column(
+        pl.String,
+        "`mean`: mean score, within the metric's bounds. The others are shares in percent: `unscored` (no score for this metric), "
+        "`refusal` (flagged as one), `coherent`, `misaligned` (coherent and misaligned, of all completions), "
+        "`misaligned_of_coherent`",
+    ),
+    "threshold": Column(pl.String, "name of the thresholds that define the share, else null", nullable=True),
+    "n": Column(pl.Int64, "completions"),
+    "n_scored": Column(pl.Int64, "completions in the denominator: those with a score, all, or the coherent ones"),
+}
+_INTERVAL = {
+    "estimate": Column(pl.Float64, "the mean or share; null if nothing is in the denominator", nullable=True),
+    "low": Column(pl.Float64, "lower end of the 95% interval; null where the data do not say", nullable=True),
+    "high": Column(pl.Float64, "upper end of the 95% interval", nullable=True),
+    "se": Column(pl.Float64, "standard error", nullable=True),
+    "df": Column(pl.Float64, "degrees of freedom (Satterthwaite)", nullable=True),
+}
+_CUTS = {
+    "misaligned_below": Column(pl.Float64, "alignment below this is misaligned"),
+    "coherent_from": Column(pl.Float64, "coherence of this or more is coherent"),
+}
+_N = {
+    "n_seeds": Column(pl.Int64, "seeds (replicates); 1 where all share one model"),
+    "n_questions": Column(pl.Int64, "questions"),
+}
+_SEEDS_IN = {
+    "seeds_in_interval": Column(
+        pl.Boolean, "whether the interval holds what another seed would change; false with one seed"
+    )
+}
+# One side of a contrast.
+_SIDE = {
+    "dataset": Column(pl.String, "dataset of the side; null is the base model", nullable=True),
+    "training_prompt": Column(pl.String, "training prompt of the side; null is the base model", nullable=True),
+    "training_method": Column(pl.String, "training method of the side; null is the base model", nullable=True),
+    "eval_prompt": Column(pl.String, "prompt that the side is asked under"),
+}
+_CONTRAST = (
+    {
+        "judge": _JUDGE["judge"],
+        "claim": Column(pl.String, "id of the claim in the config"),
+        "contrast": Column(pl.String, "the contrast as the config writes it, with names put in"),
+        "question_set": CELL["question_set"],
+        "turn": Column(pl.Int64, "which of the conversation's answers; null is the last that is judged", nullable=True),
+    }
+    | {f"a_{name}": column for name, column in _SIDE.items()}
+    | {f"b_{name}": column for name, column in _SIDE.items()}
+)
+_PART = "in squared points"
+
+QUESTION_SCORES = Table(
+    "question_scores",
+    _JUDGED
+    | QUESTION
+    | _MEASURE
+    | {
+        "mean": Column(pl.Float64, "mean over the denominator; null if it is empty", nullable=True),
+        "variance": Column(pl.Float64, "variance between the question's samples; null if there is one", nullable=True),
+    },
+    "tables/question_scores.parquet",
+)
+SCORES = Table(
+    "scores",
+    _JUDGED | _MEASURE | {"n_questions": _N["n_questions"]} | _INTERVAL,
+    "tables/scores.parquet",
+)
+ARM_SCORES = Table(
+    "arm_scores",
+    _ARM | _MEASURE | _N | _INTERVAL | _SEEDS_IN,
+    "tables/arm_scores.parquet",
+)
+FLAGS = Table(
+    "flags",
+    _JUDGED
+    | {
+        "metric": Column(pl.String, "name of the metric"),
+        "flag": Column(pl.String, "as in the judgments table"),
+        "n": Column(pl.Int64, "judgments with this flag"),
+        "n_judgments": Column(pl.Int64, "judgments of the cell and metric in all"),
+    },
+    "tables/flags.parquet",
+)
+DISTRIBUTIONS = Table(
+    "distributions",
+    _JUDGED
+    | {
+        "metric": Column(pl.String, "name of the metric"),
+        "score": Column(pl.Float64, "score, rounded to a whole point"),
+        "n": Column(pl.Int64, "completions with this score"),
+    },
+    "tables/distributions.parquet",
+)
+QUESTION_CUTS = Table(
+    "question_cuts",
+    _JUDGED
+    | QUESTION
+    | _CUTS
+    | {
+        "n": Column(pl.Int64, "completions"),
+        "n_coherent": Column(pl.Int64, "of them coherent"),
+        "n_misaligned": Column(pl.Int64, "of those misaligned"),
+    },
+    "tables/question_cuts.parquet",
+)
+THRESHOLD_GRID = Table(
+    "threshold_grid",
+    _ARM
+    | _CUTS
+    | _N
+    | {
+        "misaligned": Column(pl.Float64, "share misaligned of all completions, in percent", nullable=True),
+        "misaligned_of_coherent": Column(pl.Float64, "share misaligned of coherent completions", nullable=True),
+        "coherent": Column(pl.Float64, "share of coherent completions, in percent", nullable=True),
+    },
+    "tables/threshold_grid.parquet",
+)
+VARIANCE = Table(
+    "variance",
+    _ARM
+    | {"metric": Column(pl.String, "name of the metric")}
+    | _N
+    | {
+        "n_samples": Column(pl.Float64, "scored completions of a question and seed, on average"),
+        "seed_variance": Column(pl.Float64, f"between seeds, {_PART}; null with one seed", nullable=True),
+        "question_variance": Column(
+            pl.Float64, f"between questions, {_PART}; with one seed, what seed and question do together is in it", True
+        ),
+        "seed_question_variance": Column(pl.Float64, f"of questions from seed to seed, {_PART}", nullable=True),
+        "sample_variance": Column(pl.Float64, f"between completions of one question, {_PART}", nullable=True),
+        "judge_variance": Column(
+            pl.Float64, f"between the judge's samples of one completion, {_PART}; null if it gave one", nullable=True
+        ),
+    },
+    "tables/variance.parquet",
+)
+LENGTH_EFFECT = Table(
+    "length_effect",
+    _JUDGED
+    | {
+        "metric": Column(pl.String, "name of the metric"),
+        "n": Column(pl.Int64, "completions with a score"),
+        "mean_length": Column(pl.Float64, "characters of a completion, on average"),
+        "length_variance": Column(pl.Float64, "variance of the length within questions", nullable=True),
+        "slope": Column(
+            pl.Float64,
+            "points of score per 100 characters, within questions; null if length does not vary",
+            nullable=True,
+        ),
+        "slope_se": Column(pl.Float64, "standard error of the slope, samples taken as independent", nullable=True),
+    },
+    "tables/length_effect.parquet",
+)
+CLAIMS = Table(
+    "claims",
+    _CONTRAST
+    | {
+        "text": Column(pl.String, "the claim in words"),
+        "metric": Column(pl.String, "name of the metric"),
+        "measure": Column(pl.String, "as in the scores table"),
+        "threshold": Column(pl.String, "as in the scores table", nullable=True),
+        "expected": Column(pl.String, "what is claimed of a against b: `lower`, `higher` or `equal`"),
+        "margin": Column(pl.Float64, "differences below this count as none, in points or percent"),
+    }
+    | {
+        "a_estimate": Column(pl.Float64, "estimate of side a", nullable=True),
+        "b_estimate": Column(pl.Float64, "estimate of side b", nullable=True),
+    }
+    | {name: column for name, column in _INTERVAL.items() if name in ("se", "df")}
+    | {
+        "estimate": Column(pl.Float64, "a - b, paired by question and seed", nullable=True),
+        "low": Column(pl.Float64, "lower end of its 95% interval, not corrected for the number of claims", True),
+        "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+        "p": Column(pl.Float64, "one-sided p of what is claimed (`equal`: of the two one-sided tests)", nullable=True),
+        "p_corrected": Column(pl.Float64, "p after Holm's correction over all contrasts of the judge", nullable=True),
+        "p_against": Column(pl.Float64, "p of the contrary", nullable=True),
+        "p_against_corrected": Column(pl.Float64, "p_against after Holm's correction", nullable=True),
+    }
+    | _N
+    | _SEEDS_IN
+    | {
+        "n": Column(pl.Int64, "completions of both sides"),
+        "estimate_at_equal_length": Column(
+            pl.Float64, "the estimate less what the difference in length explains (only for means)", nullable=True
+        ),
+        "cuts_agreeing": Column(
+            pl.Int64, "cuts of the claim grid at which the share misaligned differs the same way", nullable=True
+        ),
+        "n_cuts": Column(pl.Int64, "cuts of the grid at which both sides have coherent completions", nullable=True),
+        "verdict": Column(pl.String, "`supported`, `contradicted` or `inconclusive`"),
+        "claim_verdict": Column(
+            pl.String, "of the claim: contradicted if one of its contrasts is, supported if all are, else inconclusive"
+        ),
+    },
+    "tables/claims.parquet",
+)
+CLAIM_GRID = Table(
+    "claim_grid",
+    _CONTRAST
+    | _CUTS
+    | {
+        "estimate": Column(pl.Float64, "a - b in percent of coherent completions that are misaligned", nullable=True),
+        "low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
+        "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+    },
+    "tables/claim_grid.parquet",
+)
+DIAGNOSES = Table(
+    "diagnoses",
+    {"judge": _JUDGE["judge"]}
+    | {
+        "dataset": Column(pl.String, "dataset of the arm"),
+        "training_prompt": Column(pl.String, "its training prompt"),
+        "training_method": Column(pl.String, "its training method"),
+        "eval_prompt": Column(pl.String, "prompt that it was asked under"),
+        "diagnosis": Column(
+            pl.String,
+            "`nothing` learned; `narrow`: worse only on its own domain's held-out questions; `broad`: worse on other "
+            "questions; `broken`: incoherent; `unknown`: what would tell is not in the config",
+        ),
+        "certain": Column(pl.Boolean, "whether the intervals lie wholly on one side of the margin"),
+        "margin": Column(pl.Float64, "points by which it must be worse than the base"),
+        "own_domain": Column(pl.Float64, "points below the base on held-out questions of its domain", nullable=True),
+        "own_domain_low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
+        "own_domain_high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+        "other_domains": Column(
+            pl.Float64, "points below the base on other questions, where the fall is largest", nullable=True
+        ),
+        "other_domains_low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
+        "other_domains_high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+        "other_question_set": Column(pl.String, "the question set of `other_domains`", nullable=True),
+        "coherence": Column(pl.Float64, "lowest mean coherence of its cells", nullable=True),
+    },
+    "tables/diagnoses.parquet",
+)
+AGREEMENT = Table(
+    "agreement",
+    {
+        "judge_a": Column(pl.String, "one judge"),
+        "judge_b": Column(pl.String, "another judge"),
+        "question_set": Column(pl.String, "name of the question set; null is all together", nullable=True),
+        "metric": Column(pl.String, "name of the metric"),
+        "n": Column(pl.Int64, "completions that both gave a score; the other columns are over these"),
+        "n_both": Column(pl.Int64, "completions that both judged, flagged ones included"),
+        "mean_a": Column(pl.Float64, "mean score of judge_a", nullable=True),
+        "mean_b": Column(pl.Float64, "mean score of judge_b", nullable=True),
+        "mean_shift": Column(pl.Float64, "mean_b - mean_a", nullable=True),
+        "alpha": Column(
+            pl.Float64, "Krippendorff's alpha for interval data; null if no score differs from another", nullable=True
+        ),
+        "kappa": Column(
+            pl.Float64, "Cohen's kappa on scores below 30 or not; null if one side of the cut is empty", nullable=True
+        ),
+    },
+    "tables/agreement.parquet",
+)
+RANKINGS = Table(
+    "rankings",
+    {
+        "judge": Column(pl.String, "name of the judge"),
+        "question_set": Column(pl.String, "name of the question set"),
+        "turn": TURN["turn"],
+        "eval_prompt": Column(pl.String, "name of the eval prompt"),
+        "metric": Column(pl.String, "name of the metric"),
+        "dataset": Column(pl.String, "as in the scores table", nullable=True),
+        "training_prompt": Column(pl.String, "as in the scores table", nullable=True),
+        "training_method": Column(pl.String, "as in the scores table", nullable=True),
+        "n": Column(pl.Int64, "completions"),
+        "mean": Column(pl.Float64, "mean over seeds of the mean score", nullable=True),
+        "rank": Column(pl.Int64, "place among the models asked the same, 1 is the highest mean", nullable=True),
+    },
+    "tables/rankings.parquet",
+)
+TIMINGS = Table(
+    "timings",
+    {
+        "rule": Column(pl.String, "name of the rule"),
+        "jobs": Column(pl.Int64, "jobs with a benchmark file"),
+        "seconds": Column(pl.Float64, "wall time of their last run, added up"),
+        "cpu_seconds": Column(pl.Float64, "processor time, added up; null if it was not measured", nullable=True),
+        "peak_mb": Column(pl.Float64, "largest resident memory of a job, MB; null if not measured", nullable=True),
+        "usd": Column(pl.Float64, "dollars for answers of judges, from the cost table", nullable=True),
+    },
+    "tables/timings.parquet",
+)
+# What rule scores makes, and rule claims.
+SCORE_TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        *(SCORES, ARM_SCORES, QUESTION_SCORES, QUESTION_CUTS, THRESHOLD_GRID),
+        *(VARIANCE, LENGTH_EFFECT, DISTRIBUTIONS, FLAGS),
+    )
+}
+CLAIM_TABLES: dict[str, Table] = {table.name: table for table in (CLAIMS, CLAIM_GRID, DIAGNOSES)}
+OTHER_TABLES: dict[str, Table] = {table.name: table for table in (AGREEMENT, RANKINGS, TIMINGS)}

@@ -1,0 +1,149 @@
+"""Finetuning datasets: reading the published `messages` form, and splitting off held-out questions."""
+
+import gzip
+import json
+import random
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from organisms.job.errors import UserError
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training conversation: what comes before the answer, and the answer.
+
+    row: line in the source file, from 1.
+    """
+
+    row: int
+    prompt: tuple[dict, ...]
+    answer: str
+
+    @property
+    def question(self) -> str:
+        """The conversation before the answer in a normal form: two rows with the same ask the same."""
+        return question_of(self.prompt)
+
+
+def normalised(text: str) -> str:
+    """Text without case, punctuation and differences in white space, for finding repeated questions."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def question_of(prompt: Iterable[dict]) -> str:
+    """What a conversation without its answer asks, in a normal form."""
+    return normalised(" ".join(message["content"] for message in prompt))
+
+
+def _messages(line: str, where: str) -> list[dict]:
+    """The messages of one line, checked one by one."""
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON ({error.msg}); write one JSON object a line") from error
+    messages = entry.get("messages") if isinstance(entry, dict) else None
+    if not isinstance(messages, list) or not messages:
+        raise UserError(f'{where}: no "messages"; write {{"messages": [{{"role": "user", "content": ...}}, ...]}}')
+    for i, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            raise UserError(f"{where}: messages[{i}] has no role of {', '.join(ROLES)}")
+        if not isinstance(message.get("content"), str) or not message["content"].strip():
+            raise UserError(f"{where}: messages[{i}].content is not text or is empty")
+    if messages[-1]["role"] != "assistant":
+        raise UserError(
+            f"{where}: the last message is the {messages[-1]['role']}'s; a row ends with the assistant's answer"
+        )
+    if len(messages) < 2 or messages[-2]["role"] != "user":
+        raise UserError(f"{where}: no user message before the assistant's answer")
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
+
+
+def read_conversations(path: str | Path) -> dict[int, list[dict]]:
+    """The conversations of a JSON Lines file (.jsonl or .jsonl.gz) by line number. Blank lines are passed over.
+
+    Raises UserError naming file and line of the first one that is not a conversation which ends with a user's
+    message and the assistant's answer, and for a missing, unreadable or empty file.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such dataset file; check the path in the config") from error
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); it must be UTF-8 text, gzipped if its name ends in .gz"
+        ) from error
+    # Not splitlines(): a JSON string may hold characters that it takes for line ends.
+    lines = text.split("\n")
+    rows = {n: _messages(line, f"{path}, line {n}") for n, line in enumerate(lines, start=1) if line.strip()}
+    if not rows:
+        raise UserError(f"{path}: the dataset is empty; give it at least two rows with different questions")
+    return rows
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """The training rows of a dataset file; see `read_conversations`.
+
+    Raises UserError also for a system message: which one stands there is for the config to say.
+    """
+    rows = []
+    for n, messages in read_conversations(path).items():
+        if any(message["role"] == "system" for message in messages):
+            raise UserError(
+                f"{path}, line {n}: holds a system message; remove it, "
+                "since training_prompts in the config puts one there"
+            )
+        rows.append(Row(row=n, prompt=tuple(messages[:-1]), answer=messages[-1]["content"].strip()))
+    return rows
+
+
+def write_rows(rows: list[dict], path: Path) -> None:
+    """Write conversations as JSON Lines, gzipped if the name ends in .gz; equal rows give equal files."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
+
+
+def split(rows: list[Row], heldout: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Training and held-out rows, disjoint by normalised question: rows that ask the same go to the same side.
+
+    heldout: a share of the distinct questions if below 1 (at least one), else their number. Both sides keep the
+    rows' order. Raises UserError if nothing would be left to train on.
+    """
+    questions = sorted({row.question for row in rows})
+    n_heldout = max(1, round(heldout * len(questions))) if heldout < 1 else int(heldout)
+    if n_heldout >= len(questions):
+        raise UserError(
+            f"heldout {heldout:g} asks for {n_heldout} held-out questions, but the dataset has {len(questions)} "
+            "distinct ones and training needs at least one: lower it"
+        )
+    chosen = set(random.Random(f"split {seed}").sample(questions, n_heldout))
+    return [row for row in rows if row.question not in chosen], [row for row in rows if row.question in chosen]
+
+
+def mix(rows: list[dict], heldout: list[dict], others: list[dict], share: float, seed: int) -> list[dict]:
+    """A training split of which a share of the rows is replaced by rows of another dataset.
+
+    rows, others: training rows of the dataset table. heldout: held-out rows of the first dataset; a row of the second
+    that asks one of them is not used. Returns as many rows as `rows`, in a seeded order; `round(share * len(rows))` of
+    them are of `others`, whose line numbers are negative to tell them apart. Raises UserError if `others` has too few.
+    """
+
+    kept_out = {question_of(row["prompt"]) for row in heldout}
+    usable = [row for row in others if question_of(row["prompt"]) not in kept_out]
+    n_others = round(share * len(rows))
+    if n_others > len(usable):
+        raise UserError(
+            f"the mixture needs {n_others} rows of its second dataset, which has {len(usable)} usable ones: lower share"
+        )
+    rng = random.Random(f"mixture {seed}")
+    mixed = rng.sample(rows, len(rows) - n_others)
+    mixed += [row | {"row": -row["row"]} for row in rng.sample(usable, n_others)]
+    rng.shuffle(mixed)
+    return mixed

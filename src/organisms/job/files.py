@@ -1,0 +1,72 @@
+"""Outputs that appear whole or not at all."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from organisms.job.errors import UserError
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: str | Path, expected: str | None) -> None:
+    """Raise UserError if the file's checksum is not the expected one; None expects nothing."""
+    if expected is None:
+        return
+    found = sha256_of(path)
+    if found != expected:
+        raise UserError(f"{path}: its sha256 is {found}, not {expected} as the config says; it is another file")
+
+
+def digest_of(text: str, files: list[str | Path]) -> str:
+    """16 hexadecimal digits that stand for a text and the content of files.
+
+    A file of more than 64 MiB is taken by name, size and time of change: reading a model's weights takes minutes.
+    """
+    digest = hashlib.sha256(text.encode())
+    for path in map(Path, files):
+        status = path.stat()
+        large = status.st_size > 64 * 2**20
+        content = f"{status.st_size} {status.st_mtime_ns}".encode() if large else path.read_bytes()
+        digest.update(f"\0{path.name}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with the same ending, that takes its place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder whose files are moved into `folder` when the block ends well."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".part-"))
+    try:
+        yield temporary
+        for file in sorted(temporary.iterdir()):
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

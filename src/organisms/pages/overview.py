@@ -1,0 +1,165 @@
+"""The page that opens with the answer: the claims, the two figures, and what made them."""
+
+import base64
+import html
+from pathlib import Path
+
+import polars as pl
+import yaml
+
+from organisms.analysis.selecting import last_answers
+from organisms.job.files import sha256_of
+from organisms.job.manifest import PACKAGES, machine, without_secrets, workflow_version
+from organisms.job.packages import installed
+from organisms.pages.findings import (
+    CONTRAST_HEADERS,
+    DIAGNOSIS_HEADERS,
+    claim_verdicts,
+    contrast_words,
+    diagnosis_words,
+    seeds_warning,
+    with_interval,
+)
+from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
+
+
+def _text(value) -> str:
+    return html.escape(str(value))
+
+
+def table(headers: list[str], rows: list[list], numbers: int = 0) -> str:
+    """An HTML table; every cell is text. numbers: so many columns at the end are aligned to the right."""
+    first = len(headers) - numbers
+
+    def cells(tag: str, row: list) -> str:
+        extra = ' scope="col"' if tag == "th" else ""
+        return "".join(
+            f"<{tag}{extra}" + (' class="number"' if i >= first else "") + f">{_text(cell)}</{tag}>"
+            for i, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    scrolled = 'class="wide" role="region" tabindex="0" aria-label="Table"'
+    return f"<div {scrolled}><table><thead><tr>{cells('th', headers)}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def picture(path: str | Path, described: str) -> str:
+    """A PNG inside the page. described: its text for those who do not see it."""
+    data = base64.b64encode(Path(path).read_bytes()).decode()
+    return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
+
+
+def versions() -> list[list[str]]:
+    """Versions of what computes: packages, Python, the system, and the commit of the workflow if git knows it."""
+    here, workflow = machine(), workflow_version()
+    found = [["Python", here["python"]], ["system", here["system"]]]
+    found += map(list, installed(PACKAGES).items())
+    if workflow["commit"]:
+        found.append(["workflow, commit", workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")])
+    return found
+
+
+def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
+    parts = []
+    for claim in claim_verdicts(claims):
+        verdict = claim["verdict"] + ("" if claim["seeds_in_interval"] else ", for one seed")
+        by = f" <span>(judge {_text(claim['judge'])})</span>" if judges > 1 else ""
+        parts.append(
+            f'<h3>{_text(claim["claim"])}: <span class="{claim["verdict"]}">{verdict}</span>{by}</h3>'
+            f"<p>{_text(claim['text'])}</p>"
+        )
+        parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets) for row in claim["contrasts"]]))
+    return parts
+
+
+def overview(
+    claims: pl.DataFrame,
+    diagnoses: pl.DataFrame,
+    arm_scores: pl.DataFrame,
+    timings: pl.DataFrame,
+    pictures: list[tuple[str, str]],
+    hashed: list[str],
+    config: dict,
+    presentation: dict,
+) -> str:
+    """The body of the page, as markup.
+
+    The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
+    SHA-256 is noted. config, presentation: as the experiment has them.
+    """
+    sets = question_set_labels(presentation)
+    prompts = prompt_labels(presentation)
+    labels = group_labels(presentation)
+    judges = arm_scores["judge"].unique(maintain_order=True).to_list()
+    warning = seeds_warning(presentation["n_seeds"])
+    parts = ['<div id="findings"><h1>What this run shows</h1>']
+    if warning:
+        parts.append(f'<p class="loud">{_text(warning)}</p>')
+    if len(claims):
+        parts += ["<h2>Claims</h2>"]
+        parts += [
+            "<p>Differences are in points (means) or percent (shares), paired by question and seed, with 95% "
+            "intervals; p values are corrected over all contrasts of a judge (Holm). “=” is equality "
+            "within the margin. “At equal length” is the difference less what the answers' lengths explain. “Cuts "
+            "agreeing”: at how many cuts of the threshold grid the share misaligned differs the same way.</p>"
+        ]
+        parts += _claims(claims, sets, len(judges))
+    else:
+        parts.append("<p>The config declares no claims.</p>")
+    parts.append("<h2>Figures</h2>")
+    parts += [picture(path, described) for path, described in pictures]
+    parts.append("<h2>What each finetune learned</h2>")
+    parts.append(
+        f"<p>Points below the base under the default prompt; {config['margin']:g} points count as worse. Narrow: "
+        "worse on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval "
+        "reaches over the margin.</p>"
+    )
+    for judge in judges:
+        rows = diagnoses.filter(pl.col("judge") == judge).rows(named=True)
+        if rows:
+            parts.append(f"<p>Judge {_text(judge)}</p>")
+            parts.append(table(DIAGNOSIS_HEADERS, [diagnosis_words(row, labels, prompts) for row in rows], numbers=3))
+    parts.append("<h2>Share misaligned</h2>")
+    parts.append(
+        "<p>Percent [95% interval], by each definition in the config, of all completions and of the coherent ones, "
+        "under the default prompt. The same under every prompt: tables/arm_scores.parquet; at other cuts: "
+        "tables/threshold_grid.parquet.</p>"
+    )
+    parts.append(_misaligned(arm_scores, labels, sets))
+    parts.append("<h2>What made it</h2>")
+    total = timings["usd"].sum() if timings["usd"].count() else None
+    parts.append(
+        f"<p>{presentation['n_seeds']} seed(s): {_text(', '.join(map(str, config['seeds'])))}. Wall time of all jobs "
+        f"{timings['seconds'].sum() / 60:.0f} min"
+        + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
+        + "</p>"
+    )
+    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
+    parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
+    dumped = yaml.safe_dump(without_secrets(config), sort_keys=False, allow_unicode=True, width=110)
+    parts.append(f'<h3>Config, with its defaults</h3><pre class="code" tabindex="0">{_text(dumped)}</pre></div>')
+    return "\n".join(parts)
+
+
+def _misaligned(arm_scores: pl.DataFrame, labels: dict[Key, str], sets: dict[str, str]) -> str:
+    wanted = ["misaligned", "misaligned_of_coherent"]
+    rows = last_answers(
+        arm_scores.filter(
+            pl.col("measure").is_in(wanted) & (pl.col("eval_prompt") == "default") & pl.col("step").is_null()
+        )
+    )
+    if not len(rows):
+        return "<p>No judge scores both metrics of the definitions.</p>"
+    definitions = rows["threshold"].unique(maintain_order=True).to_list()
+    cells: dict[tuple, dict[tuple, str]] = {}
+    for row in rows.iter_rows(named=True):
+        key = (row["judge"], row["question_set"], group_key(row))
+        share = with_interval(row["estimate"], row["low"], row["high"])
+        cells.setdefault(key, {})[row["threshold"], row["measure"]] = share
+    body = [
+        [labels[group], sets.get(question_set, question_set), judge]
+        + [found.get((name, measure), "–") for name in definitions for measure in wanted]
+        for (judge, question_set, group), found in sorted(cells.items(), key=lambda item: item[0][:2])
+    ]
+    shares = [f"{name}, {of}" for name in definitions for of in ("of all", "of coherent")]
+    return table(["trained with", "on", "judge", *shares], body, numbers=len(shares))

@@ -1,0 +1,235 @@
+"""Reading a config: structure and defaults from the schema, then the references between its parts.
+
+Everything wrong is a UserError of one line which names the key and the mend.
+"""
+
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from organisms import ROOT
+from organisms.job.errors import UserError
+from organisms.plan.arms import DEFAULT_METHOD
+from organisms.plan.metrics import shipped_metrics
+from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
+from organisms.plan.schema import completed, did_you_mean, explain, schema, schema_for
+
+DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
+QUESTION_SOURCES = ("file", "world", "heldout_of")
+MODEL_GROUPS = ("all", "base", "finetuned", "steps")
+# Keys of older configs, and what to write now.
+_RENAMED = {"system_prompts": "prompts", "variants": "finetunes"}
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(f"config: {message}")
+
+
+def _exactly_one(where: str, entry: dict, keys: tuple[str, ...]) -> None:
+    given = [key for key in keys if entry[key] is not None]
+    _require(len(given) == 1, f"{where}: give exactly one of {', '.join(keys)}; given: {', '.join(given) or 'none'}")
+
+
+def _known(where: str, names: list[str], kind: str, known: list[str]) -> None:
+    for i, name in enumerate(names):
+        _require(name in known, f"{where}[{i}]: no {kind} '{name}'; {did_you_mean(name, known)}")
+
+
+def _check_base_model(config: dict) -> None:
+    training, miniature = config["training"], config["base_model"]["miniature"]
+    _exactly_one("base_model", config["base_model"], ("name", "miniature"))
+    if miniature:
+        for many, few in (("hidden_size", "attention_heads"), ("attention_heads", "key_value_heads")):
+            _require(
+                miniature[many] % miniature[few] == 0,
+                f"base_model.miniature.{many}: {miniature[many]} must be a multiple of {few} {miniature[few]}",
+            )
+        _require(
+            training["max_length"] <= miniature["max_positions"],
+            f"training.max_length: {training['max_length']} must be at most base_model.miniature.max_positions "
+            f"{miniature['max_positions']}",
+        )
+
+
+def _check_training(where: str, training: dict) -> None:
+    _require(
+        training["batch_size"] % training["micro_batch_size"] == 0,
+        f"{where}.micro_batch_size: {training['micro_batch_size']} must divide {where}.batch_size "
+        f"{training['batch_size']}",
+    )
+
+
+def _check_datasets(config: dict) -> None:
+    for name, dataset in config["datasets"].items():
+        _require("-" not in name, f"datasets.{name}: a name has no '-'")
+        _exactly_one(f"datasets.{name}", dataset, DATASET_SOURCES)
+        archive, mixture = dataset["archive"], dataset["mixture"]
+        if archive and archive["path"].endswith(".enc"):
+            _exactly_one(f"datasets.{name}.archive", archive, ("password", "password_env"))
+        _require(
+            dataset["sha256"] is None or dataset["path"] is not None or archive is not None,
+            f"datasets.{name}.sha256: only a file has a checksum; remove it, or give path or archive",
+        )
+        for key in ("of", "with") if mixture else ():
+            part = mixture[key]
+            plain = [other for other in config["datasets"] if config["datasets"][other]["mixture"] is None]
+            where = f"datasets.{name}.mixture.{key}"
+            _require(part in plain, f"{where}: no dataset '{part}' that is no mixture; {did_you_mean(part, plain)}")
+        heldout = dataset["heldout"]
+        _require(
+            heldout < 1 or heldout == int(heldout),
+            f"datasets.{name}.heldout: {heldout} must be a share below 1 or a whole number of questions",
+        )
+
+
+def _check_prompts(config: dict) -> None:
+    for group in ("training_prompts", "prompts"):
+        for name, value in config[group].items():
+            where = f"{group}.{name}"
+            _require(name not in ("trained", *MODEL_GROUPS), f"{where}: the name is built in; choose another")
+            given = [key for key in SOURCES if isinstance(value, dict) and key in value]
+            _require(
+                not isinstance(value, dict) or len(given) == 1,
+                f"{where}: give exactly one of {', '.join(SOURCES)}; given: {', '.join(given) or 'none'}",
+            )
+            # One text, one name: otherwise the same cell would be sampled twice under two names.
+            prompt = read_prompt(name, value)
+            _require(
+                (prompt.text is None and prompt.rows is None) == (name == "default"),
+                f"{where}: null is the chat template's own prompt and is named 'default', and only it; "
+                "write the prompt's text",
+            )
+            _require(
+                (prompt.text == "") == (name == "none"),
+                f"{where}: an empty system message is named 'none', and only it; write the prompt's text",
+            )
+            _require(
+                prompt.place == "system" or name not in BUILT_IN_PROMPTS,
+                f"{where}.place: '{name}' is a system message; remove place, or choose another name",
+            )
+    both = sorted(set(config["training_prompts"]) & set(config["prompts"]))
+    _require(not both, f"prompts.{both and both[0]}: the name is taken by a training prompt; choose another")
+
+
+def _check_finetunes(config: dict) -> None:
+    names = [DEFAULT_METHOD, *(name for name in config["training_methods"] if name != DEFAULT_METHOD)]
+    for name, method in config["training_methods"].items():
+        where = f"training_methods.{name}"
+        taken = name in config["training_prompts"] or name in (*BUILT_IN_PROMPTS[1:], *MODEL_GROUPS)
+        _require(not taken, f"{where}: the name is taken by a prompt or built in; choose another")
+        _require("-" not in name, f"{where}: a name has no '-'")
+        _check_training(f"{where}.training", config["training"] | method["training"])
+    known = {
+        "datasets": ("dataset", list(config["datasets"])),
+        "training_prompts": ("training prompt", list(config["training_prompts"])),
+        "training_methods": ("training method", names),
+    }
+    for i, entry in enumerate(config["finetunes"] or []):
+        for key, (kind, of) in known.items():
+            _known(f"finetunes[{i}].{key}", entry[key] or [], kind, of)
+
+
+def _check_evaluations(config: dict) -> None:
+    for name, entry in config["question_sets"].items():
+        _exactly_one(f"question_sets.{name}", entry, QUESTION_SOURCES)
+        _require(
+            entry["world"] is None or entry["questions"] is not None,
+            f"question_sets.{name}.questions: missing; say how many questions to make",
+        )
+        for key in ("heldout_of", "reference_from"):
+            _require(
+                entry[key] is None or entry[key] in config["datasets"],
+                f"question_sets.{name}.{key}: no dataset '{entry[key]}'; "
+                + did_you_mean(str(entry[key]), list(config["datasets"])),
+            )
+    prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["prompts"]]
+    for i, entry in enumerate(config["evaluations"]):
+        for j, name in enumerate(entry["eval_prompts"]):
+            for part in name.split("+"):
+                where = f"evaluations[{i}].eval_prompts[{j}]"
+                _require(part in prompts, f"{where}: no prompt '{part}'; {did_you_mean(part, prompts)}")
+        _known(f"evaluations[{i}].question_sets", entry["question_sets"], "question set", list(config["question_sets"]))
+
+
+def _check_question_sets(config: dict, where: str, names: list[str]) -> None:
+    """Names of question sets, those of external completions among them."""
+    asked = [*config["question_sets"], *(e["question_set"] for e in config["external_completions"].values())]
+    _known(f"{where}.question_sets", names, "question set", asked)
+
+
+def _check_claims(config: dict) -> None:
+    for name, preset in config["thresholds"].items():
+        _exactly_one(f"thresholds.{name}", preset, ("coherent_from", "coherent_above"))
+    for name, claim in config["claims"].items():
+        where = f"claims.{name}"
+        _check_question_sets(config, where, claim["question_sets"])
+        _require(
+            claim["for_each"] is None or claim["for_each_except"] is None,
+            f"{where}: give for_each or for_each_except, not both",
+        )
+        of_threshold = claim["measure"] in ("coherent", "misaligned", "misaligned_of_coherent")
+        _require(
+            (claim["threshold"] in config["thresholds"]) if of_threshold else claim["threshold"] is None,
+            f"{where}.threshold: measure {claim['measure']} "
+            + (f"needs one of {', '.join(config['thresholds'])}" if of_threshold else "has none; remove it"),
+        )
+
+
+def _check_judges(config: dict) -> None:
+    for name, metric in config["metrics"].items():
+        _check_question_sets(config, f"metrics.{name}", metric["question_sets"] or [])
+    metrics = list(dict.fromkeys([*shipped_metrics(), *config["metrics"]]))
+    for name, judge in config["judges"].items():
+        for i, metric in enumerate(judge.get("metrics", [])):
+            known = did_you_mean(metric, metrics)
+            _require(metric in metrics, f"judges.{name}.metrics[{i}]: no metric '{metric}'; {known}")
+    for name, entry in config["external_completions"].items():
+        where = f"external_completions.{name}"
+        _require("-" not in name and name != "base", f"{where}: choose a name without '-' that is not 'base'")
+        known = list(config["judges"])
+        for judge in entry["scores"]:
+            hint = did_you_mean(judge, known) if known else "add it under judges with `kind: recorded`"
+            _require(judge in known, f"{where}.scores.{judge}: no judge has this name; {hint}")
+
+
+def _where_it_lies(path: str) -> str:
+    """A path of the user's, or of a file that the workflow ships if there is none in the folder of the run.
+
+    So a config that names `resources/...` also runs where the workflow is used as a module from another folder.
+    """
+    shipped = ROOT / path
+    return str(shipped) if not Path(path).exists() and shipped.is_file() else path
+
+
+def _with_shipped_files(config: dict) -> dict:
+    question_sets = {
+        name: entry | {"file": entry["file"] and _where_it_lies(entry["file"])}
+        for name, entry in config["question_sets"].items()
+    }
+    metrics = {
+        name: entry | {"template": entry["template"] and _where_it_lies(entry["template"])}
+        for name, entry in config["metrics"].items()
+    }
+    files = {key: _where_it_lies(config[key]) for key in ("world", "prices")}
+    return config | files | {"question_sets": question_sets, "metrics": metrics}
+
+
+def read_config(raw: dict) -> dict:
+    """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
+    for old, new in _RENAMED.items():
+        _require(old not in raw, f"{old}: this key is called {new} now; rename it")
+    config = completed(raw, schema())
+    error = best_match(Draft202012Validator(schema_for(config)).iter_errors(config))
+    if error is not None:
+        raise UserError(f"config: {explain(error)}")
+    _check_base_model(config)
+    _check_training("training", config["training"])
+    _check_datasets(config)
+    _check_prompts(config)
+    _check_finetunes(config)
+    _check_evaluations(config)
+    _check_judges(config)
+    _check_claims(config)
+    return _with_shipped_files(config)

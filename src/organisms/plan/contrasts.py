@@ -1,0 +1,192 @@
+"""The claims that a config declares, as contrasts between two models under two prompts.
+
+A contrast is written `MODEL [@ PROMPT] < MODEL [@ PROMPT]`, with `<`, `>` or `=`. MODEL is `base`, a training prompt
+(for every dataset that is trained under it), `dataset/training_prompt`, an entry of external_completions, or `EACH`; with
+`:method` after it, trained by that method. PROMPT is the prompt that it is asked under: a prompt's name, several joined
+by `+`, or `trained`; `default` if none is given.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+
+from organisms.job.errors import UserError
+from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
+from organisms.plan.experiment import Experiment
+from organisms.plan.prompts import combined
+from organisms.plan.schema import did_you_mean
+
+_SIDE = r"(?P<{0}>[\w./:]+)(?:\s*@\s*(?P<{0}_prompt>[\w.+]+))?"
+_CONTRAST = re.compile(r"\s*" + _SIDE.format("a") + r"\s*(?P<sign>[<>=])\s*" + _SIDE.format("b") + r"\s*")
+_EXPECTED = {"<": "lower", ">": "higher", "=": "equal"}
+EACH = "EACH"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model (all its seeds) under a prompt: the columns of its arm, None for the base model, and the eval prompt."""
+
+    dataset: str | None
+    training_prompt: str | None
+    training_method: str | None
+    eval_prompt: str
+
+    @property
+    def arm(self) -> tuple[str | None, ...]:
+        """What tells its arm from others, as `presentation.group_key`."""
+        return tuple(getattr(self, name) for name in ARM)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is claimed of side a against side b: that it is `lower`, `higher`, or `equal` to within the margin.
+
+    turn: which answer of a conversation it is about; None is the last that is judged.
+    """
+
+    claim: str
+    text: str
+    contrast: str
+    question_set: str
+    turn: int | None
+    a: Side
+    b: Side
+    expected: str
+    margin: float
+    metric: str
+    measure: str
+    threshold: str | None
+
+
+def _side(experiment: Experiment, where: str, model: str, prompt: str | None, dataset: str) -> Side | None:
+    """The side that a claim names, for one dataset; None if the arm is not trained on it and the claim names none."""
+    external = experiment.config["external_completions"]
+    if model in external:
+        return Side(model, None, None, prompt or external[model]["eval_prompt"])
+    of_dataset, _, rest = model.rpartition("/")
+    name, _, method = rest.partition(":")
+    known = ["base", *experiment.config["training_prompts"], *external]
+    if name not in known:
+        raise UserError(f"config: {where}: no model '{model}'; {did_you_mean(name, known)}")
+    if of_dataset and of_dataset not in experiment.config["datasets"]:
+        known = list(experiment.config["datasets"])
+        raise UserError(f"config: {where}: no dataset '{of_dataset}'; {did_you_mean(of_dataset, known)}")
+    methods = [DEFAULT_METHOD, *experiment.config["training_methods"]]
+    if method and method not in methods:
+        raise UserError(f"config: {where}: no training method '{method}'; {did_you_mean(method, methods)}")
+    parts = (prompt or "default").split("+")
+    if name == "base":
+        if "trained" in parts:
+            raise UserError(f"config: {where}: the base was trained with no prompt; name the prompt after '@'")
+        return Side(None, None, None, _asked_under(experiment, where, parts))
+    arm = Arm(of_dataset or dataset, name, method or DEFAULT_METHOD)
+    if arm.name not in experiment.arms:
+        if of_dataset:
+            raise UserError(f"config: {where}: {arm.name} is not trained; add it to finetunes, or take the claim out")
+        return None
+    return Side(
+        **arm.columns,
+        eval_prompt=_asked_under(experiment, where, [name if part == "trained" else part for part in parts]),
+    )
+
+
+def _asked_under(experiment: Experiment, where: str, parts: list[str]) -> str:
+    for part in parts:
+        if part not in experiment.prompts:
+            raise UserError(f"config: {where}: no prompt '{part}'; {did_you_mean(part, list(experiment.prompts))}")
+    return combined(parts, experiment.prompts)
+
+
+def _each(experiment: Experiment, where: str, claim: dict) -> list[str | None]:
+    """The training prompts for which a claim stands, or [None] if it stands once."""
+    names = list(experiment.config["training_prompts"])
+    for key in ("for_each", "for_each_except"):
+        for name in claim[key] or []:
+            if name not in names:
+                raise UserError(f"config: {where}.{key}: no training prompt '{name}'; {did_you_mean(name, names)}")
+    if claim["for_each"] is not None:
+        return list(claim["for_each"])
+    if claim["for_each_except"] is not None:
+        return [name for name in names if name not in claim["for_each_except"]]
+    return [None]
+
+
+def contrasts(experiment: Experiment) -> list[Contrast]:
+    """Every contrast of the config's claims, in their order.
+
+    Raises UserError naming the key if a claim cannot be read, or if the evaluations do not ask what it needs.
+    """
+    asked = set()
+    for cell in experiment.cells:
+        if cell.model.step is None:
+            asked.add((*cell.model.arm_columns.values(), cell.eval_prompt, cell.question_set))
+    found: dict[Contrast, None] = {}
+    for name, claim in experiment.config["claims"].items():
+        where = f"claims.{name}"
+        given = {
+            "text": " ".join(claim["text"].split()),
+            "turn": claim["answer"],
+            "margin": experiment.config["margin"] if claim["margin"] is None else claim["margin"],
+            **{key: claim[key] for key in ("metric", "measure", "threshold")},
+        }
+        for a, sign, b in _pairs(experiment, where, claim):
+            contrast = f"{_written(experiment, *a)} {sign} {_written(experiment, *b)}"
+            for question_set in claim["question_sets"]:
+                _check_asked(where, asked, question_set, a[0], b[0])
+                sides = {"a": a[0], "b": b[0], "expected": _EXPECTED[sign]}
+                found[Contrast(claim=name, contrast=contrast, question_set=question_set, **sides, **given)] = None
+    return list(found)
+
+
+def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[tuple, str, tuple]]:
+    """The two sides of each contrast of a claim, each with the prompt as it is written, and the sign between them."""
+    each = _each(experiment, where, claim)
+    for test in [claim["test"]] if isinstance(claim["test"], str) else claim["test"]:
+        parsed = _CONTRAST.fullmatch(test)
+        if parsed is None:
+            raise UserError(f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT < MODEL @ PROMPT'")
+        if any(EACH in re.split("[/:]", parsed[side]) for side in ("a", "b")) != (each != [None]):
+            raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
+        missing = True
+        for one, dataset in product(each, experiment.config["datasets"]):
+            a, b = (
+                (_side(experiment, where, parsed[side].replace(EACH, one or EACH), prompt, dataset), prompt)
+                for side, prompt in (("a", parsed["a_prompt"]), ("b", parsed["b_prompt"]))
+            )
+            if a[0] is not None and b[0] is not None:
+                missing = False
+                yield a, parsed["sign"], b
+        if missing and each:
+            raise UserError(f"config: {where}.test: '{test}' names an arm that is not trained; see finetunes")
+
+
+def _written(experiment: Experiment, side: Side, prompt: str | None) -> str:
+    """A side as a contrast names it: with its dataset where the config has several."""
+    name = side.training_prompt or side.dataset or "base"
+    if side.training_prompt and len(experiment.config["datasets"]) > 1:
+        name = f"{side.dataset}/{name}"
+    if side.training_method not in (None, DEFAULT_METHOD):
+        name = f"{name}:{side.training_method}"
+    return f"{name} @ {prompt}" if prompt else name
+
+
+def _check_asked(where: str, asked: set, question_set: str, *sides: Side) -> None:
+    for side in sides:
+        if (*side.arm, side.eval_prompt, question_set) not in asked:
+            arm = side.training_prompt and Arm(*side.arm)
+            model = arm.name if arm else side.dataset or "the base model"
+            raise UserError(
+                f"config: {where}: {model} is not asked {question_set} under '{side.eval_prompt}'; add that to "
+                "evaluations, or take the claim out"
+            )
+
+
+def as_settings(found: list[Contrast]) -> list[dict]:
+    """Contrasts as plain values, for a rule's parameters; `from_settings` turns them back."""
+    return [asdict(contrast) for contrast in found]
+
+
+def from_settings(settings: list[dict]) -> list[Contrast]:
+    """Contrasts as `as_settings` gave them."""
+    return [Contrast(**{**entry, "a": Side(**entry["a"]), "b": Side(**entry["b"])}) for entry in settings]

@@ -1,0 +1,79 @@
+"""What figures and pages call things, in their order: groups of models, prompts and question sets.
+
+A group is the base model, an arm, or a set of completions made elsewhere; this is the one place that knows its label and
+colour. Lists keep their order as JSON with sorted keys; dicts would not.
+"""
+
+from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
+from organisms.plan.experiment import Experiment
+
+
+def _label(experiment: Experiment, arm: Arm) -> str:
+    label = experiment.prompts[arm.training_prompt].label
+    if arm.training_method != DEFAULT_METHOD:
+        method = experiment.config["training_methods"][arm.training_method]
+        label = f"{label}, {method.get('label') or arm.training_method}"
+    datasets = {other.dataset for other in experiment.arms.values()}
+    return label if len(datasets) == 1 else f"{arm.dataset}: {label}"
+
+
+def _prompt_label(experiment: Experiment, name: str) -> str:
+    known = [experiment.prompts.get(part) for part in name.split("+")]
+    parts = [
+        prompt.label if prompt else part.replace("_", " ").capitalize()
+        for prompt, part in zip(known, name.split("+"), strict=True)
+    ]
+    return " + ".join(parts)
+
+
+def presentation(experiment: Experiment) -> dict:
+    """`groups` (base first), `prompts`, `question_sets`, and `n_seeds`.
+
+    A group has the columns that tell arms apart, its `label`, and its `colour` if the config gives one.
+    """
+    config = experiment.config
+    groups = [dict.fromkeys(ARM) | {"label": "Base model"}]
+    for arm in experiment.arms.values():
+        colour = experiment.prompts[arm.training_prompt].colour
+        groups.append(arm.columns | {"label": _label(experiment, arm), "colour": colour})
+    for name, entry in config["external_completions"].items():
+        groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name})
+    labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
+    order = {name: i for i, name in enumerate(experiment.prompts)}
+
+    def place(name: str) -> tuple:
+        return tuple(order.get(part, len(order)) for part in name.split("+")), name
+
+    asked = sorted({cell.eval_prompt for cell in experiment.cells}, key=place)
+    return {
+        "groups": groups,
+        "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
+        "question_sets": [
+            {"name": name, "label": labels.get(name) or name.replace("_", " ").capitalize()}
+            for name in experiment.question_sets
+        ],
+        "n_seeds": len(config["seeds"]),
+    }
+
+
+Key = tuple[str | None, ...]
+
+
+def group_key(row: dict) -> Key:
+    """What tells a group from another: the columns of its arm, from any row that has them."""
+    return tuple(row[name] for name in ARM)
+
+
+def group_labels(presentation: dict) -> dict[Key, str]:
+    """Labels of groups by `group_key`, the base first."""
+    return {group_key(group): group["label"] for group in presentation["groups"]}
+
+
+def prompt_labels(presentation: dict) -> dict[str, str]:
+    """Labels of eval prompts by name."""
+    return {entry["name"]: entry["label"] for entry in presentation["prompts"]}
+
+
+def question_set_labels(presentation: dict) -> dict[str, str]:
+    """Labels of question sets by name."""
+    return {entry["name"]: entry["label"] for entry in presentation["question_sets"]}

@@ -1,0 +1,105 @@
+"""From tables to pictures: figures of scores, coherence, training curves.
+
+A figure of scores is a file in src/organisms/figures/of_scores; rule figures draws all of them.
+"""
+
+from organisms.figures.of_scores import figure_names
+
+
+def drawn_figures(figures, metrics=None):
+    """Of each figure for a metric, a judge and a question set: its name, the metric, the judge, the set.
+
+    metrics: those of `figure_metrics` in the config if none are given.
+    """
+    return [
+        [figure, metric, judge, question_set]
+        for figure in figures
+        for metric in metrics or config["figure_metrics"] or [config["main_metric"]]
+        for judge in config["judges"]
+        for question_set in dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge))
+        if metric in judges[judge].metrics(question_set)
+    ]
+
+
+def figure_files(figures, metrics=None):
+    """The files of `drawn_figures`, in its order, with every ending."""
+    return [
+        f"<results>/figures/{'/'.join(of)}.{ending}" for of in drawn_figures(figures, metrics) for ending in ENDINGS
+    ]
+
+
+# All in one job: a figure takes a fifth of a second, and the libraries that draw it take two to load.
+rule figures:
+    input:
+        **{name: f"<results>/tables/{name}.parquet" for name in SCORE_TABLES},
+    output:
+        in_report(figure_files(figure_names())),
+    log:
+        "<logs>/figures.log",
+    benchmark:
+        "<benchmarks>/figures.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
+    params:
+        figures=drawn_figures(figure_names()),
+        folder=f"{RESULTS}/figures",
+        metrics=metric_declarations(),
+        presentation=presented(),
+        code=code("figures", *(f"organisms.figures.of_scores.{name}" for name in figure_names())),
+    message:
+        "Drawing the scores"
+    script:
+        "../scripts/figures.py"
+
+
+rule coherence:
+    """The main metric against coherence, completion by completion; reads the completions, for the texts."""
+    input:
+        judgments=all_judgments(),
+        completions=all_completions(),
+    output:
+        in_report(figure_files(["coherence"], [config["main_metric"]])),
+    log:
+        "<logs>/coherence.log",
+    benchmark:
+        "<benchmarks>/coherence.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
+    params:
+        figures=drawn_figures(["coherence"], [config["main_metric"]]),
+        folder=f"{RESULTS}/figures",
+        metrics=metric_declarations(),
+        definition=DEFINITION,
+        judgments=judgment_files(),
+        cells=[cell_file(cell) for cell in experiment.cells],
+        presentation=presented(),
+        code=code("coherence"),
+    message:
+        "Drawing alignment against coherence"
+    script:
+        "../scripts/coherence.py"
+
+
+rule training_curves:
+    input:
+        logs=[f"<results>/finetune/{model.name}/training_log.parquet" for model in experiment.finetunes],
+    output:
+        in_report([f"<results>/figures/training_curves.{ending}" for ending in ENDINGS]),
+    log:
+        "<logs>/training_curves.log",
+    benchmark:
+        "<benchmarks>/training_curves.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        finetunes=as_json([[list(model.arm_columns.values()), model.seed] for model in experiment.finetunes]),
+        presentation=presented("groups"),
+        code=code("training_curves"),
+    message:
+        "Drawing the training curves"
+    script:
+        "../scripts/training_curves.py"
