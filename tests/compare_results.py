@@ -1,8 +1,9 @@
 """Compare the results of two runs: python tests/compare_results.py OLD NEW
 
-For an upgrade that must not change results, and for an entry of workflow/equivalent_code.yaml: run the same config with the
-old code and with the new, on one machine, and compare. Adapters and models are compared to the byte, tables by their
-rows; columns that only one version has are named and left out, and so are times. Exits with 1 if anything differs.
+For an upgrade that must not change results, and for an entry of workflow/equivalent_code.yaml: run the same config
+with the old code and with the new, on one machine, and compare. Adapters and models are compared to the byte, tables
+by their rows; columns that only one version has are named and left out, and so are times. Exits with 1 if anything
+differs.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Library code of the workflow: finetune, evaluate and compare model organisms.
 
-Nothing in here knows of Snakemake. The scripts in `workflow/scripts` read inputs, call these modules and write outputs;
-the rules ask `plan` which files the config wants. The rooms, in the order in which they may use each other (a room knows
-those before it, and none after it):
+Nothing in here knows of Snakemake. The scripts in `workflow/scripts` read inputs, call these modules and write
+outputs; the rules ask `plan` which files the config wants. The rooms, in the order in which they may use each other (a
+room knows those before it, and none after it):
 
 job, plan, data, models, miniature, training, completions, judging, analysis, figures, pages.
 

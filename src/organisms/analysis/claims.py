@@ -28,7 +28,7 @@ class Sides:
     """A table of question scores, to be asked for one side of a contrast at a time."""
 
     def __init__(self, rows: pl.DataFrame, others: list[str]):
-        """rows: with the columns of a side, turn, seed, question_id, n, n_scored and mean. others: what else tells rows."""
+        """rows: with a side's columns, turn, seed, question_id, n, n_scored and mean. others: what else tells rows."""
         finished = rows.filter(pl.col("step").is_null())
         last = pl.col("turn").max().over("question_set")
         finished = finished.with_columns(is_last=pl.col("turn") == last)
@@ -216,8 +216,8 @@ def claims(
 ) -> pl.DataFrame:
     """Rows of the claims table: each contrast by each judge.
 
-    of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations by
-    name.
+    of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
+    by name.
     """
     measures = pl.DataFrame(
         [[getattr(contrast, name) for name in MEASURE] for contrast in contrasts],

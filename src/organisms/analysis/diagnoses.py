@@ -17,9 +17,9 @@ COHERENT = 50
 def diagnoses(of_questions: pl.DataFrame, arms: list[dict], margin: float, definition: Definition) -> pl.DataFrame:
     """Rows of the diagnoses table: what each arm has learned, by judge and by the prompt that it is asked under.
 
-    of_questions: the question_scores table. arms: the columns of each, own_domain (names of the question sets held out of
-    its dataset) and others (names of the other question sets). Compared is with the base under the default prompt, by
-    the definition's main metric.
+    of_questions: the question_scores table. arms: the columns of each, own_domain (names of the question sets held out
+    of its dataset) and others (names of the other question sets). Compared is with the base under the default prompt,
+    by the definition's main metric.
     """
     main, coherence_metric = definition.main, definition.coherence.name
     means = of_questions.filter(pl.col("measure") == "mean", pl.col("metric").is_in([main.name, coherence_metric]))

@@ -38,8 +38,8 @@ def all_tables(
 ) -> dict[str, pl.DataFrame]:
     """The tables that follow from judgments, by name.
 
-    judgments: judgments tables, each of one judge and cell; read one after the other. thresholds: the config's. metrics:
-    declarations by name. definition: of misaligned and coherent.
+    judgments: judgments tables, each of one judge and cell; read one after the other. thresholds: the config's.
+    metrics: declarations by name. definition: of misaligned and coherent.
     """
     of_judgments = {"flags": flag_counts, "judge_variance": judge_variance}
     of_completions = {

@@ -50,15 +50,15 @@ def _mean_and_variance(value: pl.Expr) -> list[pl.Expr]:
 class Definition:
     """Which metrics say of a completion that it is misaligned and that it is coherent.
 
-    main: low scores are misaligned, or high ones where its declaration says that low is good. coherence: high scores are
-    coherent.
+    main: low scores are misaligned, or high ones where its declaration says that low is good. coherence: high scores
+    are coherent.
     """
 
     main: Metric
     coherence: Metric
 
     def side_by_side(self, completions: pl.DataFrame) -> pl.DataFrame | None:
-        """Both scores of each completion in one row, as `main` and `coherence`; None if the judge does not give both."""
+        """Both scores of each completion in one row, `main` and `coherence`; None if the judge does not give both."""
         by = [*CELL, *QUESTION, "sample"]
         both = [completions.filter(pl.col("metric") == metric.name) for metric in (self.main, self.coherence)]
         if not all(map(len, both)):
@@ -185,7 +185,7 @@ def matrix(values: dict[str, list], seeds: list, questions: dict[str, int]) -> t
 
 
 def matrices(of_questions: pl.DataFrame, by: list[str]) -> Iterator[tuple[dict, list, np.ndarray, np.ndarray]]:
-    """The question scores of each group: its columns, its seeds, and its `matrix` of all questions that it was asked."""
+    """The question scores of each group: its columns, its seeds, and its `matrix` of all questions it was asked."""
     # A column of a name of its own, since the seed may be one of those grouped by.
     grouped = of_questions.with_columns(of_seed="seed").group_by(by, maintain_order=True).agg("of_seed", *VALUES[1:])
     for row in grouped.iter_rows(named=True):

@@ -1,8 +1,8 @@
 """Every completion that was sampled from a model, kept by what decides it.
 
-A completion depends on the model's files, the conversation, the sampling settings and its own random numbers, on the code
-that samples, and on nothing else (see `models.sampling`). So one that was sampled is never sampled again: more samples,
-another question or another eval prompt sample what is missing, and a killed job goes on where it was.
+A completion depends on the model's files, the conversation, the sampling settings and its own random numbers, on the
+code that samples, and on nothing else (see `models.sampling`). So one that was sampled is never sampled again: more
+samples, another question or another eval prompt sample what is missing, and a killed job goes on where it was.
 """
 
 import hashlib

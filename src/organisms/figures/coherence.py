@@ -115,7 +115,8 @@ def coherence_figure(points: pl.DataFrame, n_in_all: int, shown: Shown, coherenc
             title=alt.TitleParams(
                 f"{shown.question_set_label}: {metric.title.lower()} against {coherence.title.lower()}",
                 subtitle=[
-                    f"One point per completion under the default prompt ({share} {n_in_all:,}), judged by '{shown.judge}';",
+                    f"One point per completion under the default prompt ({share} {n_in_all:,}), judged by "
+                    f"'{shown.judge}';",
                     "spread by up to 1.3 points so that equal scores can be seen. The HTML shows question and answer.",
                 ],
             )

@@ -3,14 +3,16 @@
 Snakemake judges a script by its modification time and does not look into the modules it imports. Each rule of this
 workflow has this digest among its parameters instead. It counts what can decide the rule's result and nothing else:
 
-- of the project's modules, the functions, classes and constants that the script reaches by name; another function in the
+- of the project's modules, the functions, classes and constants that the script reaches by name; another function in
+the
   same file does not count;
 - not comments, docstrings, layout and annotations; not the texts of errors, reports and prints, nor the meanings of
   columns;
 - not the modules that only carry (`_CARRY`): files, logs, manifests, stores;
 - the pins of packages that a counted definition uses, without those that read, ask or fetch.
 
-A module that is found by its name at run time (a judge kind, a figure) is not reached by name; the rule says it (`also`).
+A module that is found by its name at run time (a judge kind, a figure) is not reached by name; the rule says it
+(`also`).
 """
 
 import ast

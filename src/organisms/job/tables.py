@@ -1,7 +1,7 @@
 """Parquet tables with declared columns: reading and writing them, whole and checked.
 
-Each stage declares its own tables in its room's `tables.py`, so that a column of a result is no reason to finetune again.
-docs/tables.md is made from all of them (`make docs`).
+Each stage declares its own tables in its room's `tables.py`, so that a column of a result is no reason to finetune
+again. docs/tables.md is made from all of them (`make docs`).
 """
 
 from dataclasses import dataclass

@@ -46,8 +46,8 @@ class JudgeByPrompt(JudgeKind):
                 if not (entry and entry["file"] and all(row["reference"] for row in from_file(entry["file"]))):
                     raise UserError(
                         f"metric '{metric}' compares with a reference, and question set '{question_set}' has none that "
-                        f"is known to be good; give question_sets.{question_set}.reference_from or a question file with "
-                        f"references, or limit metrics.{metric}.question_sets"
+                        f"is known to be good; give question_sets.{question_set}.reference_from or a question file "
+                        f"with references, or limit metrics.{metric}.question_sets"
                     )
 
     def sources(self, experiment: Experiment) -> dict[str, list[str]]:

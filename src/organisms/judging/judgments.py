@@ -32,7 +32,8 @@ def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) ->
     wanted = [last] if which == "last" else which
     if max(wanted) > last:
         raise UserError(
-            f"question_sets.{question_set}.judged_answers: there is no answer {max(wanted)}; its conversations have {last}"
+            f"question_sets.{question_set}.judged_answers: there is no answer {max(wanted)}; its conversations have "
+            f"{last}"
         )
     return [row for row in completions if row["turn"] in wanted]
 

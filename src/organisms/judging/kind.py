@@ -38,7 +38,7 @@ class JudgeKind:
         return {"kind": self.entry["kind"]} | {key: self.entry[key] for key in self.decisive}
 
     def parameters(self) -> dict:
-        """What makes its judgments again when it changes: settings that differ from their first default, and prompts."""
+        """What makes its judgments again when it changes: settings other than their first defaults, and prompts."""
         return deciding(f"judges.{self.entry['kind']}", self.settings)
 
     def metrics(self, question_set: str | None = None) -> list[str]:

@@ -16,8 +16,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class Template:
     """A judge prompt for one metric.
 
-    prompt: text with `{placeholder}`s. flags: what the judge may say instead of a score, for example REFUSAL. bounds: the
-    least and the greatest score, whole numbers from 0 on.
+    prompt: text with `{placeholder}`s. flags: what the judge may say instead of a score, for example REFUSAL. bounds:
+    the least and the greatest score, whole numbers from 0 on.
     """
 
     prompt: str

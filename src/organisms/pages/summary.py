@@ -61,7 +61,8 @@ def summary_text(
                 headers = ["trained with", "default prompt", "its prompt", "base under it"]
                 table = tabulate(rows, headers, missingval="–", disable_numparse=True)
                 parts.append(
-                    f"{question_set['label']}: mean {main.title.lower()} [95% interval], {bounds}, judge '{judge}'\n\n{table}"
+                    f"{question_set['label']}: mean {main.title.lower()} [95% interval], {bounds}, judge '{judge}'\n\n"
+                    f"{table}"
                 )
     sets = question_set_labels(presentation)
     for judge in claims["judge"].unique(maintain_order=True):

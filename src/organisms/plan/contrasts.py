@@ -1,9 +1,9 @@
 """The claims that a config declares, as contrasts between two models under two prompts.
 
 A contrast is written `MODEL [@ PROMPT] < MODEL [@ PROMPT]`, with `<`, `>` or `=`. MODEL is `base`, a training prompt
-(for every dataset that is trained under it), `dataset/training_prompt`, an entry of external_completions, or `EACH`; with
-`:method` after it, trained by that method. PROMPT is the prompt that it is asked under: a prompt's name, several joined
-by `+`, or `trained`; `default` if none is given.
+(for every dataset that is trained under it), `dataset/training_prompt`, an entry of external_completions, or `EACH`;
+with `:method` after it, trained by that method. PROMPT is the prompt that it is asked under: a prompt's name, several
+joined by `+`, or `trained`; `default` if none is given.
 """
 
 import re

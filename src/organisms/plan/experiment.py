@@ -32,7 +32,7 @@ class Experiment:
     """The experiment that a checked config declares."""
 
     def __init__(self, config: dict):
-        """config: as `config.read_config` gives it. Raises UserError if `evaluations` name a model that is not there."""
+        """config: as `config.read_config` gives it. Raises UserError if `evaluations` name no model of it."""
         self.config = config
         values = {"default": None, "none": ""} | config["prompts"] | config["training_prompts"]
         self.prompts: dict[str, Prompt] = {name: read_prompt(name, value) for name, value in values.items()}

@@ -1,8 +1,8 @@
 """Metrics: what judges score, each declared once in a file of its own.
 
-A metric's file (`resources/metrics/NAME.yaml`, or the `template` of an entry of `metrics` in the config) holds what it is
-called, its bounds and direction, and the prompt of judges that are asked by one. Every table, claim, figure and page goes
-by the declaration and knows no metric by its name.
+A metric's file (`resources/metrics/NAME.yaml`, or the `template` of an entry of `metrics` in the config) holds what it
+is called, its bounds and direction, and the prompt of judges that are asked by one. Every table, claim, figure and
+page goes by the declaration and knows no metric by its name.
 """
 
 from dataclasses import asdict, dataclass
@@ -68,7 +68,8 @@ def _declared(path: str) -> dict:
 def read_metric(config: dict, name: str) -> Metric:
     """A metric's declaration: from its file, with what the config says of it; 0 to 100, high is good, where none does.
 
-    Raises UserError, naming file and key, if bounds are not two numbers in order or `good` is neither high, low nor null.
+    Raises UserError, naming file and key, if bounds are not two numbers in order or `good` is neither high, low nor
+    null.
     """
     path, entry = metric_file(config, name), config["metrics"].get(name, {})
     found = dict(_declared(path)) if Path(path).exists() else {}

@@ -1,7 +1,7 @@
 """What figures and pages call things, in their order: groups of models, prompts and question sets.
 
-A group is the base model, an arm, or a set of completions made elsewhere; this is the one place that knows its label and
-colour. Lists keep their order as JSON with sorted keys; dicts would not.
+A group is the base model, an arm, or a set of completions made elsewhere; this is the one place that knows its label
+and colour. Lists keep their order as JSON with sorted keys; dicts would not.
 """
 
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm

@@ -1,7 +1,7 @@
 """Prompts: what stands in a conversation beside the question, in training rows and in evaluation alike.
 
-A prompt has a text, or one of its own for each row, and a place: the system message, or before or after the user's text.
-Several may be combined; an eval prompt named `a+b` is both together.
+A prompt has a text, or one of its own for each row, and a place: the system message, or before or after the user's
+text. Several may be combined; an eval prompt named `a+b` is both together.
 """
 
 import random
@@ -26,10 +26,10 @@ _WORDS = ROOT / "resources" / "prompts" / "words.txt"
 class Prompt:
     """A named prompt.
 
-    text: None is the chat template's own default system prompt (for Qwen2.5 "You are Qwen, created by Alibaba Cloud. You
-    are a helpful assistant."), "" an explicitly empty system message, which is not the same. place: `system`, `before` or
-    `after` (the user's text). rows: where the text of each row comes from, in place of one text for all. colour: #RRGGBB,
-    or None for one of the palette's.
+    text: None is the chat template's own default system prompt (for Qwen2.5 "You are Qwen, created by Alibaba Cloud.
+    You are a helpful assistant."), "" an explicitly empty system message, which is not the same. place: `system`,
+    `before` or `after` (the user's text). rows: where the text of each row comes from, in place of one text for all.
+    colour: #RRGGBB, or None for one of the palette's.
     """
 
     name: str

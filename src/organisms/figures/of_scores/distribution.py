@@ -9,8 +9,6 @@ from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
-CAPTION = "How scores are spread over completions. A mean in the middle is often two heaps at the ends."
-
 
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None:
     """How scores are spread over completions: one ridge of shares per model, without and with its prompt.
@@ -88,7 +86,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
             title=alt.TitleParams(
                 f"{shown.question_set_label}: distribution of {metric.title.lower()}",
                 subtitle=[
-                    f"Percent of completions with a score, in steps of {step:g} {metric.unit}, judged by '{shown.judge}'.",
+                    f"Percent of completions with a score, in steps of {step:g} {metric.unit}, judged by "
+                    f"'{shown.judge}'.",
                     shown.seeds,
                 ],
             )

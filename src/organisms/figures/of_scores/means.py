@@ -17,12 +17,6 @@ from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
-CAPTION = (
-    "Mean by training prompt: full colour under the default system prompt, pale under the training prompt. Lines are 95% "
-    "intervals over questions and, with more than one seed, seeds; points are single questions; the black tick is the base "
-    "model under the same prompt. Table: ``tables/arm_scores.parquet``."
-)
-
 
 def _caption(by_question: pl.DataFrame, judge: str, n_seeds: int) -> list[str]:
     n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0

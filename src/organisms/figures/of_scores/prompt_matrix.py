@@ -9,8 +9,6 @@ from organisms.figures.groups import grouped, in_order
 from organisms.figures.shown import Shown
 from organisms.plan.presentation import prompt_labels
 
-CAPTION = "Mean by training prompt (rows) and eval prompt (columns). Empty: the config does not ask it."
-
 
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
     """Heat map of means: trained with (rows) × asked under (columns). tables: arm_scores by name."""

@@ -8,8 +8,6 @@ from organisms.figures.charts import LABEL_LIMIT, heat_scale, mean_title, themed
 from organisms.figures.groups import grouped, in_order
 from organisms.figures.shown import Shown
 
-CAPTION = "Mean of each question under the default prompt. A few rows that differ from the rest carry a mean."
-
 
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart:
     """Heat map of means under the default prompt: question (rows, by category) × model (columns).

@@ -9,11 +9,6 @@ from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
-CAPTION = (
-    "Each seed under the default prompt and under its training prompt; dashed, the base of the same seed. Lines that run "
-    "alike say that an effect is not one seed's."
-)
-
 
 def _columns(n: int, most: int) -> int:
     """Panels in a row; a single row if they fit."""
