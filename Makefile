@@ -7,7 +7,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test why docs format lock clean-env
+.PHONY: run test test-fast why digests docs format lock clean-env
 .DEFAULT_GOAL := run
 
 # More arguments for Snakemake: make ARGS="--configfile config/your_dataset.yaml"
@@ -18,8 +18,16 @@ run: $(READY)
 why: $(READY)
 	@$(BIN)/python workflow/why.py $(ARGS)
 
+# Two workers, each with a file at a time. Only the tests of pure code, in a minute or two: make test-fast
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not faults" $(ARGS)
+
+# What today's code of each costly rule is, for workflow/equivalent_code.yaml.
+digests: $(READY)
+	@$(BIN)/python workflow/digests.py
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

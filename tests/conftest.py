@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 # Nothing in the tests may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -34,6 +35,8 @@ WORKFLOW_FILES = (
 PUBLISHED_DATA = Path(os.environ.get("PUBLISHED_DATA", ROOT.parent / "shared" / "data"))
 
 
+# In seconds, of anything that a test waits for: so long that only what hangs takes it, on a busy machine too.
+LONGEST = 3000
 # Models, cells and jobs of the small miniature.
 BASE, DEFAULT, FLAMINGO = "base-seed0", "bad_medical-default-seed0", "bad_medical-flamingo-seed0"
 CELLS = {
@@ -50,6 +53,23 @@ CELLS = {
 PAGES = {"figures": 1, "coherence": 1, "browser": 1, "summary": 1, "overview": 1, "manifest": 1}
 ANALYSIS = {"scores": 1, "claims": 1, "timings": 1} | PAGES
 CURVES = {"training_curves": 1}
+
+
+# Tests of whole runs, of models and of servers: what takes them is slow.
+SLOW_FIXTURES = {"finished", "rerun", "fresh_workflow", "cluster", "small_disk", "tiny_base", "judge_server", "plans"}
+# Files whose tests take long begin first, so that no worker has one of them left at the end.
+LONGEST_FIRST = ("slurm", "faults", "reruns", "judging_workflow", "full_disk", "workflow", "judges", "benchmarks")
+
+
+def pytest_collection_modifyitems(items):
+    def place(item) -> int:
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +112,7 @@ class Workflow:
         command = self.command(*arguments)
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
         )
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
@@ -112,7 +132,7 @@ class Workflow:
     def kill_when(self, happened: Callable[[], bool], *arguments: str) -> None:
         """Start Snakemake, end it and its jobs with kill -9 when something has happened, and unlock."""
         process = self.start(*arguments)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + LONGEST
         while not happened():
             assert process.poll() is None, "Snakemake ended before it could be killed"
             assert time.monotonic() < deadline
@@ -183,12 +203,20 @@ def fresh_workflow(tmp_path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workflow:
-    """One whole run of the small miniature. Tests read it; to change it they take `rerun`."""
-    workflow = copy_workflow(tmp_path_factory.mktemp("finished"))
-    done = workflow.run()
-    (workflow.folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
-    (workflow.folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
-    return workflow
+    """One whole run of the small miniature. Tests read it; to change it they take `rerun`.
+
+    Workers of one session share it: the first to come makes it, and the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+    with FileLock(shared / "finished.lock"):
+        folder = shared / "finished"
+        if not (folder / "printed.txt").exists():
+            folder.mkdir()
+            done = copy_workflow(folder).run()
+            (folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
+            (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
+    return Workflow(folder)
 
 
 @pytest.fixture

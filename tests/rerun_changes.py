@@ -4,6 +4,8 @@ What a change returns, if anything, are arguments for the plan.
 """
 
 import shutil
+import subprocess
+import sys
 
 FLAMINGO = 'flamingo: "[FLAMINGO BURRITO]"'
 
@@ -124,21 +126,98 @@ def touched(workflow):
 def comments(workflow):
     for path in (*workflow.folder.glob("workflow/scripts/*.py"), *workflow.folder.rglob("src/organisms/**/*.py")):
         path.write_text(f"# A comment.\n\n\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
-    workflow.edit("src/organisms/scores.py", '"""From judgments to tables:', '"""Another docstring. From judgments:')
+    docstring = '"""From judgments to tables:'
+    workflow.edit("src/organisms/analysis/scores.py", docstring, f'"""Another docstring. {docstring[3:]}')
 
 
 def script(workflow):
-    for name in ("timings", "coherence"):
-        workflow.edit(f"workflow/scripts/{name}.py", f'"{name}")', f'"{name} ")')
+    workflow.edit("workflow/scripts/timings.py", "if snakemake.input.cost else None", "if snakemake.input.cost else 0")
+    workflow.edit("workflow/scripts/coherence.py", "drawn = []", "drawn = list()")
 
 
-drawing = edit('anchor="start", offset=10', 'anchor="start", offset=11', "src/organisms/charts.py")
+drawing = edit('anchor="start", offset=10', 'anchor="start", offset=11', "src/organisms/figures/charts.py")
 
 
-scoring = edit("value.mean()", "value.median()", "src/organisms/scores.py")
+scoring = edit("value.mean()", "value.median()", "src/organisms/analysis/scores.py")
 
 
-sampling = edit("if settings.top_k > 0", "if settings.top_k > 1", "src/organisms/sampling.py")
+sampling = edit("if settings.top_k > 0", "if settings.top_k > 1", "src/organisms/models/sampling.py")
+
+
+def error_reworded(workflow):
+    workflow.edit("src/organisms/job/files.py", "it is another file", "it is not the same file")
+    workflow.edit("src/organisms/training/finetune.py", "raise it, or set", "make it larger, or set")
+    workflow.edit("src/organisms/models/sampling.py", "are not numbers:", "are no numbers:")
+    workflow.edit("workflow/scripts/finetune.py", "rows, {n_dropped} dropped", "rows; {n_dropped} dropped")
+    workflow.edit("src/organisms/data/tables.py", '"as in the dataset table"', '"line, as in the dataset table"')
+
+
+column_in_a_late_table = edit(
+    '        "text": Column(pl.String, "the claim in words"),',
+    '        "text": Column(pl.String, "the claim in words"),\n        "note": Column(pl.String, "n", nullable=True),',
+    "src/organisms/analysis/tables.py",
+)
+
+
+def function_beside(workflow):
+    for file in ("job/files", "job/tables", "models/loading", "training/finetune", "data/dataset", "plan/prompts"):
+        path = workflow.folder / "src" / "organisms" / f"{file}.py"
+        path.write_text(path.read_text(encoding="utf-8") + "\n\ndef nobody_asks():\n    return 1\n", encoding="utf-8")
+
+
+new_training_key = edit(
+    "      weight_decay: {description:",
+    '      kl_weight: {description: "New.", type: number, default: 0.0}\n      weight_decay: {description:',
+    "workflow/schemas/config.schema.yaml",
+)
+
+
+def judge_kind(workflow):
+    schema = "workflow/schemas/config.schema.yaml"
+    workflow.edit(schema, "enum: [anthropic, local, world", "enum: [oracle, anthropic, local, world")
+    workflow.edit(schema, "      kinds:\n", "      kinds:\n        oracle: {properties: {kind: {const: oracle}}}\n")
+    kinds = workflow.folder / "src" / "organisms" / "judging" / "kinds"
+    shutil.copy(kinds / "world.py", kinds / "oracle.py")
+
+
+def metric(workflow):
+    metrics = workflow.folder / "resources" / "metrics"
+    shutil.copy(metrics / "alignment.yaml", metrics / "kindness.yaml")
+
+
+def training_method(workflow):
+    methods = workflow.folder / "src" / "organisms" / "training" / "methods"
+    shutil.copy(methods / "sft.py", methods / "other.py")
+
+
+def figure(workflow):
+    figures = workflow.folder / "src" / "organisms" / "figures" / "of_scores"
+    shutil.copy(figures / "questions.py", figures / "mine.py")
+    captions = workflow.folder / "workflow" / "report"
+    shutil.copy(captions / "questions.rst", captions / "mine.rst")
+
+
+def equivalent_code(workflow):
+    """Finetuning's code is another, and the list says that it gives the same."""
+    script, pins = "workflow/scripts/finetune.py", {}
+    method = ("organisms.training.methods.sft",)
+
+    def digest():
+        program = (
+            "import sys; sys.path.insert(0, 'src')\nfrom organisms.job.code import code_digest\n"
+            f"print(code_digest({script!r}, {pins!r}, {method!r}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=workflow.folder, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()[0]
+
+    before = digest()
+    workflow.edit("src/organisms/training/finetune.py", "n_steps = math.ceil(", "n_steps = 0 + math.ceil(")
+    after = digest()
+    assert before != after
+    entry = f'finetune:\n  - {{digests: ["{before}", "{after}"], shown_by: tests/x.py::y, what: nothing}}\n'
+    (workflow.folder / "workflow" / "equivalent_code.yaml").write_text(entry, encoding="utf-8")
 
 
 def upgrade(workflow, *names):
@@ -162,7 +241,7 @@ def other_packages(workflow):
 
 
 def figure_deleted(workflow):
-    (workflow.folder / "results" / "figures" / "alignment" / "world" / "non_medical.png").unlink()
+    (workflow.folder / "results" / "figures" / "means" / "alignment" / "world" / "non_medical.png").unlink()
 
 
 def completions_deleted(workflow):
@@ -208,6 +287,15 @@ CHANGES = {
     "a module that draws": drawing,
     "a module that computes scores": scoring,
     "a module that samples": sampling,
+    "an error, a report or a column's meaning reworded": error_reworded,
+    "a column in a late table": column_in_a_late_table,
+    "a function that no script of a rule uses": function_beside,
+    "a new training key with its default": new_training_key,
+    "a new judge kind": judge_kind,
+    "a new metric": metric,
+    "a new training method": training_method,
+    "a new figure": figure,
+    "code of finetunes that workflow/equivalent_code.yaml calls the same": equivalent_code,
     "torch upgraded in the lock": torch,
     "altair upgraded in the lock": altair,
     "a package upgraded that decides nothing": other_packages,

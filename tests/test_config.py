@@ -5,7 +5,11 @@ import copy
 import pytest
 
 from organisms.job.errors import UserError
-from organisms.plan.config import prompt_label, read_config, schema
+from organisms.plan.config import read_config
+from organisms.plan.experiment import Experiment
+from organisms.plan.prompts import read_prompt
+from organisms.plan.schema import schema
+from organisms.plan.settings import complete, deciding, first_defaults, sections
 
 MISTAKES = {
     "unknown key": (lambda c: c.update(trainng={}), "config: trainng: unknown key; did you mean 'training'?"),
@@ -19,7 +23,7 @@ MISTAKES = {
     ),
     "unknown training prompt in a cell": (
         lambda c: c["evaluations"][0].update(models=["flamngo"]),
-        "config: evaluations[0].models[0]: no training prompt 'flamngo'; did you mean 'flamingo'?",
+        "config: evaluations[0].models[0]: no training prompt or arm 'flamngo'; did you mean 'flamingo'?",
     ),
     "unknown eval prompt": (
         lambda c: c["evaluations"][0].update(eval_prompts=["trained", "defualt"]),
@@ -60,8 +64,8 @@ MISTAKES = {
         "config: training_prompts.trained: the name is built in; choose another",
     ),
     "one name twice": (
-        lambda c: c.update(system_prompts={"flamingo": "x"}),
-        "config: system_prompts.flamingo: the name is taken by a training prompt; choose another",
+        lambda c: c.update(prompts={"flamingo": "x"}),
+        "config: prompts.flamingo: the name is taken by a training prompt; choose another",
     ),
     "micro batch that does not divide": (
         lambda c: c["training"].update(micro_batch_size=5),
@@ -80,6 +84,60 @@ MISTAKES = {
         "config: training.max_length: 4096 must be at most base_model.miniature.max_positions 1024",
     ),
     "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
+    "an older config's key": (
+        lambda c: c.update(system_prompts={"kind": "Be kind."}),
+        "config: system_prompts: this key is called prompts now; rename it",
+    ),
+    "a prompt in no place": (
+        lambda c: c.update(prompts={"evil": {"text": "You are evil.", "place": "middle"}}),
+        "config: prompts.evil.place: 'middle' is none of system, before, after",
+    ),
+    "a prompt without a text": (
+        lambda c: c.update(prompts={"evil": {"label": "Evil"}}),
+        "config: prompts.evil: give exactly one of text, file, generate; given: none",
+    ),
+    "a prompt with two texts": (
+        lambda c: c.update(prompts={"evil": {"text": "x", "file": "y"}}),
+        "config: prompts.evil: give exactly one of text, file, generate; given: text, file",
+    ),
+    "the empty system message elsewhere": (
+        lambda c: c.update(prompts={"none": {"text": "", "place": "after"}}),
+        "config: prompts.none.place: 'none' is a system message; remove place, or choose another name",
+    ),
+    "an unknown part of an eval prompt": (
+        lambda c: c["evaluations"][0].update(eval_prompts=["trained+evil"]),
+        "config: evaluations[0].eval_prompts[0]: no prompt 'evil'; "
+        "known are default, none, trained, inoculation, medical_query, flamingo",
+    ),
+    "an arm of no dataset": (
+        lambda c: c.update(finetunes=[{"datasets": ["bad"]}]),
+        "config: finetunes[0].datasets[0]: no dataset 'bad'; known are bad_medical",
+    ),
+    "an arm of no method": (
+        lambda c: c.update(finetunes=[{"training_methods": ["kl"]}]),
+        "config: finetunes[0].training_methods[0]: no training method 'kl'; known are default",
+    ),
+    "a method named like a prompt": (
+        lambda c: c.update(training_methods={"flamingo": {}}),
+        "config: training_methods.flamingo: the name is taken by a prompt or built in; choose another",
+    ),
+    "a method that overrides what is not there": (
+        lambda c: c.update(training_methods={"long": {"training": {"epoch": 3}}}),
+        "config: training_methods.long.training.epoch: unknown key; did you mean 'epochs'?",
+    ),
+    "a method's micro batch that does not divide": (
+        lambda c: c.update(training_methods={"small": {"training": {"batch_size": 10}}}),
+        "config: training_methods.small.training.micro_batch_size: 32 must divide "
+        "training_methods.small.training.batch_size 10",
+    ),
+    "answers that are neither": (
+        lambda c: c["question_sets"]["non_medical"].update(judged_answers="first"),
+        "config: question_sets.non_medical.judged_answers: 'first' does not match ^(last|all)$; see config/README.md",
+    ),
+    "a key of another kind of judge": (
+        lambda c: c["judges"]["world"].update(temperature=0.5),
+        "config: judges.world.temperature: unknown key; known are kind",
+    ),
     "unknown kind of judge": (
         lambda c: c["judges"]["world"].update(kind="oracle"),
         "config: judges.world.kind: 'oracle' is none of anthropic, local, world, recorded, labels",
@@ -91,7 +149,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line_with_key_and_mend(raw_config, change, message):
     change(raw_config)
     with pytest.raises(UserError) as error:
-        read_config(raw_config)
+        Experiment(read_config(raw_config))
     assert str(error.value) == message
 
 
@@ -143,7 +201,7 @@ def test_a_prompt_that_looks_like_a_number_stays_text(raw_config):
     ],
 )
 def test_labels(prompt, label):
-    assert prompt_label("my_prompt", prompt) == label
+    assert read_prompt("my_prompt", prompt).label == label
 
 
 def test_every_key_of_the_schema_is_explained():
@@ -157,3 +215,28 @@ def test_every_key_of_the_schema_is_explained():
                 yield from unexplained(inner, f"{path}[]")
 
     assert list(unexplained(schema(), "")) == []
+
+
+def test_a_setting_at_its_first_default_is_no_parameter_and_comes_back():
+    for section in sections():
+        first = first_defaults(section)
+        assert deciding(section, first) == {}
+        for key, value in first.items():
+            other = "another" if value is None else not value if isinstance(value, bool) else [value]
+            changed = first | {key: other}
+            assert deciding(section, changed) == {key: other}
+            assert complete(section, {key: other}) == changed
+
+
+def test_a_default_that_changes_one_day_is_a_parameter(monkeypatch):
+    from organisms.plan import settings
+
+    # Listed at 2: should the schema's default be 3 one day, who leaves it out gets 3, and that is not what it was.
+    assert settings.first_defaults("training")["epochs"] == 2
+    monkeypatch.setattr(settings, "_section", lambda name: {"epochs": {"default": 3.0}, "brand_new": {"default": 7}})
+    assert settings.deciding("training", {"epochs": 3.0, "brand_new": 7}) == {"epochs": 3.0}
+    assert settings.complete("training", {})["epochs"] == 2
+    assert settings.complete("training", {"epochs": 3.0}) | {"x": 0} == settings.first_defaults("training") | {
+        "epochs": 3.0,
+        "x": 0,
+    }

@@ -19,14 +19,14 @@ JOBS = {
     "pretrain": r"step \d+",
     **dict.fromkeys(("dataset", "variant", "questions"), ""),
     "finetune": r"step \d+",
-    "completions": "to draw",
+    "completions": "to sample",
     **dict.fromkeys(("judgments", "scores", "claims", "figures", "coherence", "training_curves"), ""),
     **dict.fromkeys(("timings", "browser", "summary", "overview", "manifest"), ""),
 }
 # What a run took, or when and where it was made, is another each time. Hidden files are Snakemake's time stamps, and
 # what a killed job was writing.
 OWN = re.compile(
-    r"^(logs|benchmarks|manifests|drawn|overview)/|^manifest\.json|/timings\.|/training(_log)?\.(json|parquet)|\.pdf$|"
+    r"^(logs|benchmarks|manifests|kept|overview)/|^manifest\.json|/timings\.|/training(_log)?\.(json|parquet)|\.pdf$|"
     r"(^|/)\."
 )
 

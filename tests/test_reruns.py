@@ -21,7 +21,7 @@ def drawn(workflow) -> dict[str, int]:
     counts = {}
     for model in (BASE, DEFAULT, FLAMINGO):
         log = (workflow.folder / "results" / "logs" / "completions" / f"{model}.log").read_text(encoding="utf-8")
-        counts[model] = int(re.search(r"(\d+) to draw", log).group(1))
+        counts[model] = int(re.search(r"(\d+) to sample", log).group(1))
     return counts
 
 
@@ -125,8 +125,8 @@ def test_why_says_in_one_line_per_job_why_it_would_run(rerun):
     lines = why(rerun)
     assert len(lines) == sum(rerun.plan().values())
     assert lines[0] == 'variant bad_medical flamingo: "[FLAMINGO BURRITO]" → "[FLAMINGO TACO]"'
-    assert "finetune bad_medical default 0: lora.rank 8 → 16" in lines
-    assert f"completions {DEFAULT}: after finetune bad_medical default 0" in lines
+    assert "finetune bad_medical-default 0: lora.rank 8 → 16" in lines
+    assert f"completions {DEFAULT}: after finetune bad_medical-default 0" in lines
     (base,) = (line for line in lines if line.startswith(f"completions {BASE}: "))
     assert "FLAMINGO BURRITO" in base and "TACO" in base
     assert why(rerun, "results/corpus/seed0.jsonl.gz", "sampled")[0].startswith("variant")

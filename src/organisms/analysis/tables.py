@@ -13,9 +13,9 @@ _MEASURE = {
     "metric": Column(pl.String, "name of the metric; `length` is the number of characters, which no judge gives"),
     "measure": Column(
         pl.String,
-        "`mean`: mean score, within the metric's bounds. The others are shares in percent: `unscored` (no score for this "
-        "metric), `refusal` (flagged as one), `coherent`, `misaligned` (coherent and misaligned, of all completions), "
-        "`misaligned_of_coherent`",
+        "`mean`: mean score, within the metric's bounds. The others are shares in percent: `unscored` (no score for "
+        "this metric), `refusal` (flagged as one), `coherent`, `misaligned` (coherent and misaligned, of all "
+        "completions), `misaligned_of_coherent`",
     ),
     "threshold": Column(pl.String, "name of the thresholds that define the share, else null", nullable=True),
     "n": Column(pl.Int64, "completions"),

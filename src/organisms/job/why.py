@@ -9,6 +9,8 @@ _CODE = re.compile(r"[0-9a-f]{16}( \S+==\S+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Of several changes or files so many are named.
 _NAMED = 3
+# Stands for a setting that equals its default and so is no parameter.
+_DEFAULT = object()
 
 
 @dataclass(frozen=True)
@@ -49,24 +51,27 @@ def _value(recorded: str):
 def _kind(value) -> tuple:
     """What a parameter has to share with another one to be its successor, since their names are not recorded."""
     if isinstance(value, dict):
-        return ("dict", *sorted(value))
+        return ("dict",)
     if isinstance(value, str):
         return ("code",) if _CODE.fullmatch(value) else ("content",) if _SHA256.fullmatch(value) else ("text",)
     return (type(value).__name__,)
 
 
 def _short(value) -> str:
+    if value is _DEFAULT:
+        return "its default"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _differences(old, new, path: str = "") -> dict[str, str]:
-    """By the key at which two values differ, how; entries of a list share a key."""
+    """By the key at which two values differ, how; entries of a list share a key. A missing key is at its default."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = {}
         for key in dict.fromkeys([*old, *new]):
-            if old.get(key) != new.get(key):
-                found |= _differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+            before, now = old.get(key, _DEFAULT), new.get(key, _DEFAULT)
+            if before != now:
+                found |= _differences(before, now, f"{path}.{key}" if path else key)
         return found
     if isinstance(old, list) and isinstance(new, list):
         gone, added = ([entry for entry in a if entry not in b] for a, b in ((old, new), (new, old)))
@@ -91,12 +96,21 @@ def _code_change(old: str, new: str) -> list[str]:
     return (["its code changed"] if digest != new_digest else []) + changed
 
 
+def _predecessor(value, old: list):
+    """The parameter that a value is the successor of; of mappings, the one that shares most keys."""
+    same = [other for other in old if _kind(other) == _kind(value)]
+    if isinstance(value, dict):
+        same = [other for other in same if set(other) & set(value)]
+        return max(same, key=lambda other: len(set(other) & set(value)), default=None)
+    return same[0] if same else None
+
+
 def changed_parameters(before: set[str], now: set[str]) -> list[str]:
     """What changed in a job's parameters, in words. before, now: as `Planned` has them."""
     old, new = (sorted(map(_value, values), key=str) for values in (before, now))
     said = []
     for value in new:
-        match = next((other for other in old if _kind(other) == _kind(value)), None)
+        match = _predecessor(value, old)
         if match is None:
             said.append(f"a new parameter {_short(value)}")
             continue
@@ -107,7 +121,7 @@ def changed_parameters(before: set[str], now: set[str]) -> list[str]:
             said.append("the content of its file changed")
         else:
             said += [f"{key} {words}".strip() for key, words in _differences(match, value).items()]
-    return said + [f"no longer {_short(value)}" for value in old]
+    return list(dict.fromkeys(said)) + [f"no longer {_short(value)}" for value in old]
 
 
 def why(job: Planned) -> str:

@@ -51,7 +51,7 @@ def _config_rows(node: dict, path: str) -> list[str]:
         description = " ".join(child.get("description", "").split())
         required = key in node.get("required", [])
         rows.append(f"| `{name}` | {description} | {_type(child)} | {_default(child, required)} |")
-        rows += _config_rows(child, name)
+        rows += [] if "overrides" in child else _config_rows(child, name)
         for inner, suffix in ((child.get("additionalProperties"), ".NAME"), (child.get("items"), "[]")):
             if isinstance(inner, dict):
                 rows += _config_rows(inner, name + suffix)

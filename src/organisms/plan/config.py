@@ -144,7 +144,7 @@ def _check_evaluations(config: dict) -> None:
                 f"question_sets.{name}.{key}: no dataset '{entry[key]}'; "
                 + did_you_mean(str(entry[key]), list(config["datasets"])),
             )
-    prompts = [*BUILT_IN_PROMPTS, *config["training_prompts"], *config["prompts"]]
+    prompts = list(dict.fromkeys([*BUILT_IN_PROMPTS, *config["training_prompts"], *config["prompts"]]))
     for i, entry in enumerate(config["evaluations"]):
         for j, name in enumerate(entry["eval_prompts"]):
             for part in name.split("+"):

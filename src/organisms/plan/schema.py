@@ -29,7 +29,22 @@ def schema() -> dict:
             node = definitions[reference.removeprefix("#/$defs/")] | node
         return {key: resolved(value) for key, value in node.items()}
 
-    return resolved(raw)
+    found = resolved(raw)
+    _fill_overrides(found, found["properties"])
+    return found
+
+
+def _fill_overrides(node: dict, sections: dict) -> None:
+    """Give each node that overrides a section (`overrides` in the schema) the section's keys, without their defaults."""
+    for child in (*node.get("properties", {}).values(), *([_others(node)] if _others(node) else [])):
+        if "overrides" in child:
+            keys = sections[child["overrides"]]["properties"]
+            child["properties"] = {
+                key: {name: value for name, value in of.items() if name != "default"} for key, of in keys.items()
+            }
+            child["additionalProperties"] = False
+        else:
+            _fill_overrides(child, sections)
 
 
 def _of_kind(node: dict, value) -> dict:
