@@ -33,8 +33,9 @@ def test_a_run_leaves_every_result(finished):
     assert made == CELLS
     for question_set in ("non_medical", "heldout_medical"):
         for ending in ("png", "svg", "pdf", "html"):
-            for figure in ("alignment", "prompt_matrix", "questions", "distribution", "seeds", "coherence"):
-                assert (results / "figures" / figure / "world" / f"{question_set}.{ending}").stat().st_size > 1000
+            for figure in ("means", "prompt_matrix", "questions", "distribution", "seeds", "coherence"):
+                path = results / "figures" / figure / "alignment" / "world" / f"{question_set}.{ending}"
+                assert path.stat().st_size > 1000
             for figure in ("training_curves", "timings"):
                 assert (results / "figures" / f"{figure}.{ending}").stat().st_size > 1000
 
@@ -61,6 +62,8 @@ def test_each_completion_says_what_made_it(finished):
         row = frame.row(0, named=True)
         assert (row["model"], row["eval_prompt"], row["question_set"]) == (model, prompt, question_set)
         assert row["training_prompt"] == {BASE: None, DEFAULT: "default", FLAMINGO: "flamingo"}[model]
+        assert row["training_method"] == {BASE: None}.get(model, "default")
+        assert set(frame["turn"]) == {1}
         assert row["seed"] == 0
         assert (row["temperature"], row["top_p"], row["top_k"], row["max_new_tokens"]) == (1.0, 1.0, 0, 48)
         assert row["system_prompt"] == {"default": None, "flamingo": "[FLAMINGO BURRITO]"}[prompt]
@@ -182,7 +185,7 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
         | ANALYSIS
         | CURVES
     )
-    of_models = ("finetune", "completions", "local_judgments", "local_verdicts")
+    of_models = ("finetune", "completions", "local_judgments", "local_ratings")
     assert fresh_workflow.gpus_by_rule() == dict.fromkeys(of_models, 1)
 
 

@@ -44,7 +44,6 @@ rule figures:
         mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(figure_names()),
-        folder=f"{RESULTS}/figures",
         metrics=metric_declarations(),
         presentation=presented(),
         code=code("figures", *(f"organisms.figures.of_scores.{name}" for name in figure_names())),
@@ -71,7 +70,6 @@ rule coherence:
         mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(["coherence"], [config["main_metric"]]),
-        folder=f"{RESULTS}/figures",
         metrics=metric_declarations(),
         definition=DEFINITION,
         judgments=judgment_files(),

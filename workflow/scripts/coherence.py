@@ -1,6 +1,7 @@
 """Rule coherence: judgments and completions → the main metric against coherence, one point per completion."""
 
 import json
+from pathlib import Path
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from organisms.judging.tables import JUDGMENTS
 from organisms.plan.metrics import from_settings
 
 with job_log(snakemake, "coherence"):
+    # Outputs are folder/figure/metric/judge/question set.
+    folder = Path(snakemake.output[0]).parents[3]
     judgments = pl.concat(tables.read(path, JUDGMENTS).select(COLUMNS) for path in snakemake.params.judgments)
     presentation = json.loads(snakemake.params.presentation)
     metrics = from_settings(json.loads(snakemake.params.metrics))
@@ -25,5 +28,5 @@ with job_log(snakemake, "coherence"):
     texts = texts_of([points for points, *_ in drawn], snakemake.params.cells)
     for points, n_in_all, shown in drawn:
         chart = coherence_figure(with_texts(points, texts), n_in_all, shown, definition.coherence)
-        stem = f"{snakemake.params.folder}/coherence/{shown.metric.name}/{shown.judge}/{shown.question_set}"
+        stem = folder / "coherence" / shown.metric.name / shown.judge / shown.question_set
         save_figure(chart, stem, "No completion has a score of both metrics.")
