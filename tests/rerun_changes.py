@@ -174,7 +174,6 @@ new_training_key = edit(
 
 def judge_kind(workflow):
     schema = "workflow/schemas/config.schema.yaml"
-    workflow.edit(schema, "enum: [anthropic, local, world", "enum: [oracle, anthropic, local, world")
     workflow.edit(schema, "      kinds:\n", "      kinds:\n        oracle: {properties: {kind: {const: oracle}}}\n")
     kinds = workflow.folder / "src" / "organisms" / "judging" / "kinds"
     shutil.copy(kinds / "world.py", kinds / "oracle.py")

@@ -1,5 +1,6 @@
 """The repository keeps what it promises: layout, pins, reference pages, style."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import yaml
 from conftest import ROOT
 
 from organisms.pages import reference
+from organisms.plan.settings import FIRST_DEFAULTS, with_new_keys
 
 RULES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
 
@@ -75,6 +77,42 @@ def test_the_installed_packages_are_the_locked_ones():
 def test_reference_pages_are_up_to_date():
     assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == reference.config_page(), "run `make docs`"
     assert (ROOT / "docs" / "tables.md").read_text(encoding="utf-8") == reference.tables_page(), "run `make docs`"
+
+
+def test_the_first_defaults_list_every_key_and_none_was_changed():
+    """A default that changes keeps its first value there; what leaves the key out then gets the new one, and runs."""
+    assert FIRST_DEFAULTS.read_text(encoding="utf-8") == with_new_keys(), "run `make docs`"
+
+
+ROOMS = ["job", "plan", "data", "models", "miniature", "training", "completions", "judging", "analysis"]
+ROOMS += ["figures", "pages", "inputs"]
+
+
+def test_no_room_of_the_library_knows_a_later_one():
+    source = ROOT / "src" / "organisms"
+    assert {path.name for path in source.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS[:-1])
+    for path in source.rglob("*.py"):
+        room = path.relative_to(source).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            named += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for name in named:
+                other = name.split(".")[1] if name.startswith("organisms.") else None
+                if other and room in ROOMS:
+                    assert ROOMS.index(other) <= ROOMS.index(room), f"{path.relative_to(source)} imports {name}"
+
+
+def test_every_room_says_what_lives_there():
+    for room in ROOMS[:-1]:
+        tree = ast.parse((ROOT / "src" / "organisms" / room / "__init__.py").read_text(encoding="utf-8"))
+        assert len(ast.get_docstring(tree)) > 80, room
+
+
+def test_every_figure_of_scores_has_its_caption():
+    from organisms.figures.of_scores import figure_names
+
+    for name in figure_names():
+        assert (ROOT / "workflow" / "report" / f"{name}.rst").exists(), name
 
 
 def test_the_readme_begins_with_the_two_commands():

@@ -121,5 +121,7 @@ def sample(
     in_less_memory(len(prompts), batch_size, run, report, "completions", alone)
     if prompts:
         tokens, seconds = sum(completion.n_tokens for completion in completions), time.monotonic() - start
-        print(f"sampled {len(prompts)} completions, {tokens} tokens, in {seconds:.1f} s: {tokens / seconds:,.0f} tokens/s")
+        print(
+            f"sampled {len(prompts)} completions, {tokens} tokens, in {seconds:.1f} s: {tokens / seconds:,.0f} tokens/s"
+        )
     return completions

@@ -30,12 +30,14 @@ def schema() -> dict:
         return {key: resolved(value) for key, value in node.items()}
 
     found = resolved(raw)
-    _fill_overrides(found, found["properties"])
+    _fill_in(found, found["properties"])
     return found
 
 
-def _fill_overrides(node: dict, sections: dict) -> None:
-    """Give each node that overrides a section (`overrides` in the schema) the section's keys, without their defaults."""
+def _fill_in(node: dict, sections: dict) -> None:
+    """Put in what stands elsewhere in the schema: the keys that `overrides` names, and the names of `kinds`."""
+    if "kinds" in node:
+        node["properties"]["kind"]["enum"] = list(node["kinds"])
     for child in (*node.get("properties", {}).values(), *([_others(node)] if _others(node) else [])):
         if "overrides" in child:
             keys = sections[child["overrides"]]["properties"]
@@ -44,7 +46,7 @@ def _fill_overrides(node: dict, sections: dict) -> None:
             }
             child["additionalProperties"] = False
         else:
-            _fill_overrides(child, sections)
+            _fill_in(child, sections)
 
 
 def _of_kind(node: dict, value) -> dict:
