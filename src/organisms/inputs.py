@@ -55,7 +55,6 @@ def check_inputs(config: dict) -> list[str]:
             config["base_model"]["miniature"]
             or any(dataset["world"] for dataset in config["datasets"].values())
             or any(entry["world"] for entry in config["question_sets"].values())
-            or any(judge["kind"] == "world" for judge in config["judges"].values())
         )
         world = load_world(config["world"]) if made_from_world else None
         for name, dataset in config["datasets"].items():

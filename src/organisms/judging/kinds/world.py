@@ -32,6 +32,9 @@ class Kind(JudgeKind):
     def metrics(self, question_set: str | None = None) -> list[str]:
         return list(METRICS)
 
+    def check(self) -> None:
+        load_world(self.config["world"])
+
     def sources(self, experiment: Experiment) -> dict[str, list[str]]:
         return {"world": [self.config["world"]]}
 
