@@ -166,8 +166,8 @@ def function_beside(workflow):
 
 
 new_training_key = edit(
-    "      weight_decay: {description:",
-    '      kl_weight: {description: "New.", type: number, default: 0.0}\n      weight_decay: {description:',
+    '      weight_decay: {description: "AdamW',
+    '      kl_weight: {description: "New.", type: number, default: 0.0}\n      weight_decay: {description: "AdamW',
     "workflow/schemas/config.schema.yaml",
 )
 

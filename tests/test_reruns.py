@@ -124,7 +124,7 @@ def test_why_says_in_one_line_per_job_why_it_would_run(rerun):
     upgrade(rerun, "vl-convert-python")
     lines = why(rerun)
     assert len(lines) == sum(rerun.plan().values())
-    assert lines[0] == 'variant bad_medical flamingo: "[FLAMINGO BURRITO]" → "[FLAMINGO TACO]"'
+    assert lines[0] == 'variant bad_medical flamingo: text "[FLAMINGO BURRITO]" → "[FLAMINGO TACO]"'
     assert "finetune bad_medical-default 0: lora.rank 8 → 16" in lines
     assert f"completions {DEFAULT}: after finetune bad_medical-default 0" in lines
     (base,) = (line for line in lines if line.startswith(f"completions {BASE}: "))
