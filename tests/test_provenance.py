@@ -69,7 +69,7 @@ def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeyp
         author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
 
-    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert provenance.workflow_version() == {"commit": None, "dirty": None, "lock_sha256": None}
     git("init")
     (tmp_path / "requirements.lock").write_text("torch==1\n")
@@ -109,7 +109,7 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
         names = archive.namelist()
         config = yaml.safe_load(archive.read("config.yaml"))
     assert {"config.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
-    assert {"figures/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
+    assert {"figures/means/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
     assert not [name for name in names if name.endswith((".safetensors", ".sqlite"))]
     assert not [name for name in names if name.startswith(("completions/", "judgments/", "browser/"))]
     assert config["lora"]["rank"] == 8
