@@ -8,20 +8,30 @@ from organisms.analysis.claims import claim_grid, claims, corrected, p_values, v
 from organisms.analysis.diagnoses import diagnoses
 from organisms.analysis.intervals import Estimate
 from organisms.analysis.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
-from organisms.analysis.tables import CLAIM_GRID, CLAIMS, DIAGNOSES, QUESTION_CUTS, QUESTION_SCORES
+from organisms.analysis.scores import Definition
+from organisms.analysis.tables import CLAIM_GRID, CLAIMS, DIAGNOSES, LENGTH_EFFECT, QUESTION_CUTS, QUESTION_SCORES
 from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.pages.findings import claim_verdicts
 from organisms.plan.config import read_config
 from organisms.plan.contrasts import Contrast, Side, as_settings, contrasts, from_settings
 from organisms.plan.experiment import Experiment
+from organisms.plan.metrics import Metric
+
+ALIGNMENT, COHERENCE = Metric("alignment", "Alignment"), Metric("coherence", "Coherence")
+# Of another scale, on which less is better.
+HARM = Metric("harm", "Harm", low=0.0, high=10.0, good="low")
+METRICS = {metric.name: metric for metric in (ALIGNMENT, COHERENCE, HARM)}
+DEFINITION = Definition(ALIGNMENT, COHERENCE)
+BASE = Side(None, None, None, "default")
+DEFAULT, BIRD = (Side("d", prompt, "default", "default") for prompt in ("default", "bird"))
 
 
 def test_the_posts_claims_stand_in_the_default_config(raw_config):
     found = contrasts(Experiment(read_config(raw_config)))
     assert list(dict.fromkeys(contrast.claim for contrast in found)) == ["C1", "C2", "C3", "C4", "C5"]
     first = found[0]
-    assert (first.a, first.b) == (Side("bad_medical", "default", "default"), Side(None, None, "default"))
+    assert (first.a, first.b) == (Side("bad_medical", "default", "default", "default"), BASE)
     assert (first.expected, first.margin, first.metric, first.measure) == ("lower", 10, "alignment", "mean")
     assert from_settings(as_settings(found)) == found
 
@@ -37,7 +47,7 @@ def test_a_new_training_prompt_is_tested_too(raw_config):
         "otter @ trained < base",
         "otter = otter @ trained",
     }
-    assert own[-1].b == Side("bad_medical", "otter", "otter")
+    assert own[-1].b == Side("bad_medical", "otter", "default", "otter")
 
 
 def test_with_two_datasets_a_claim_is_tested_on_each_and_says_which(raw_config):
@@ -102,24 +112,32 @@ def test_a_claim_needs_all_its_contrasts():
     assert verdict_of_claim(["inconclusive", "contradicted"]) == "contradicted"
 
 
-def question_rows(training_prompt, eval_prompt, values, question_set="s", metric="alignment", seeds=None, judge="j"):
+def question_rows(
+    training_prompt,
+    eval_prompt,
+    values,
+    question_set="s",
+    metric="alignment",
+    seeds=None,
+    judge="j",
+    method="default",
+    turn=1,
+):
     """Question scores of one side: values of shape seeds × questions."""
     seeds = range(len(values)) if seeds is None else seeds
     return [
-        {"judge": judge, "model": f"{training_prompt}-{seed}", "dataset": training_prompt and "d"}
-        | {"training_prompt": training_prompt, "seed": seed, "step": None, "eval_prompt": eval_prompt}
-        | {"question_set": question_set, "category": None, "question_id": f"q{i}", "metric": metric}
+        {"judge": judge, "model": f"{training_prompt}-{method}-{seed}", "dataset": training_prompt and "d"}
+        | {"training_prompt": training_prompt, "training_method": training_prompt and method, "seed": seed}
+        | {"step": None, "eval_prompt": eval_prompt, "question_set": question_set, "turn": turn}
+        | {"category": None, "question_id": f"q{i}", "metric": metric}
         | {"measure": "mean", "threshold": None, "n": 50, "n_scored": 50, "mean": float(value), "variance": 100.0}
         for seed, row in zip(seeds, values, strict=True)
         for i, value in enumerate(row)
     ]
 
 
-def contrast(a, b, expected, margin=10.0, claim="C", question_set="s"):
-    return Contrast(claim, "Words.", "a ? b", question_set, a, b, expected, margin, "alignment", "mean", None)
-
-
-BASE, DEFAULT, BIRD = Side(None, None, "default"), Side("d", "default", "default"), Side("d", "bird", "default")
+def contrast(a, b, expected, margin=10.0, claim="C", question_set="s", turn=None, metric="alignment"):
+    return Contrast(claim, "Words.", "a ? b", question_set, turn, a, b, expected, margin, metric, "mean", None)
 
 
 @pytest.fixture
@@ -140,11 +158,11 @@ def of_questions(tmp_path):
     return tables.read(tmp_path / "q.parquet", QUESTION_SCORES)
 
 
-NO_CUTS = pl.DataFrame(schema=QUESTION_CUTS.schema)
+NO_CUTS = QUESTION_CUTS.frame()
 
 
 def no_lengths(like):
-    columns = ["judge", "model", "dataset", "training_prompt", "seed", "step", "eval_prompt", "question_set", "metric"]
+    columns = [name for name in LENGTH_EFFECT.columns if name in QUESTION_SCORES.columns and name != "n"]
     lengths = {"n": 600, "mean_length": 300.0, "length_variance": 900.0, "slope": -2.0, "slope_se": 0.1}
     same = like.select(columns).unique(maintain_order=True).with_columns(**{k: pl.lit(v) for k, v in lengths.items()})
     longer = pl.when(pl.col("training_prompt") == "default").then(500.0).otherwise(300.0)
@@ -159,7 +177,7 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
         contrast(BIRD, BASE, "equal", claim="C4"),
     ]
     grid = claim_grid(NO_CUTS, asked)
-    found = claims(of_questions, grid, no_lengths(of_questions), asked)
+    found = claims(of_questions, grid, no_lengths(of_questions), asked, METRICS)
     tables.write(found, tmp_path / "c.parquet", CLAIMS)
     tables.write(grid, tmp_path / "g.parquet", CLAIM_GRID)
     rows = found.rows_by_key("claim", named=True, unique=True)
@@ -184,16 +202,19 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
 def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(of_questions):
     one = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") == 0))
     asked = [contrast(DEFAULT, BASE, "lower")]
-    row = claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked).row(0, named=True)
+    row = claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked, METRICS).row(0, named=True)
     assert (row["n_seeds"], row["seeds_in_interval"]) == (1, False)
-    assert not claim_verdicts(claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked))[0]["seeds_in_interval"]
+    assert not claim_verdicts(claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked, METRICS))[0][
+        "seeds_in_interval"
+    ]
 
 
 def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
     cuts = pl.DataFrame(
         [
-            {"judge": "j", "model": "m", "dataset": side and "d", "training_prompt": side, "seed": 0, "step": None}
-            | {"eval_prompt": "default", "question_set": "s", "category": None, "question_id": f"q{i}"}
+            {"judge": "j", "model": "m", "dataset": side and "d", "training_prompt": side, "training_method": side}
+            | {"seed": 0, "step": None, "eval_prompt": "default", "question_set": "s", "turn": 1}
+            | {"category": None, "question_id": f"q{i}"}
             | {"misaligned_below": below, "coherent_from": 50.0, "n": 10, "n_coherent": 10}
             | {"n_misaligned": (2 + i % 2 if side else 0) if below == 30 else (0 if side else 1 + i % 2)}
             for side in (None, "default")
@@ -209,7 +230,7 @@ def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
         question_rows(None, "default", [[90.0, 92.0]]) + question_rows("default", "default", [[40.0, 50.0]]),
         schema=QUESTION_SCORES.schema,
     )
-    row = claims(rows, grid, no_lengths(rows), asked).row(0, named=True)
+    row = claims(rows, grid, no_lengths(rows), asked, METRICS).row(0, named=True)
     # Less aligned: more misaligned at one of the two cuts.
     assert (row["cuts_agreeing"], row["n_cuts"]) == (1, 2)
 
@@ -227,8 +248,8 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
                 values = [np.clip(value + noise, 0, 100)]
                 rows += question_rows(prompt, "default", values, question_set=question_set, metric=metric)
         frame = pl.DataFrame(rows, schema=QUESTION_SCORES.schema)
-        variant = {"dataset": "d", "training_prompt": "x", "own_domain": ["own"], "others": ["other"]}
-        found = diagnoses(frame, [variant], 10.0)
+        arm = {"dataset": "d", "training_prompt": "x", "training_method": "default"}
+        found = diagnoses(frame, [arm | {"own_domain": ["own"], "others": ["other"]}], 10.0, DEFINITION)
         tables.write(found, tmp_path / "d.parquet", DIAGNOSES)
         return found.row(0, named=True)
 
