@@ -1,5 +1,7 @@
 """Claims: how the config writes them, what data say of them, and what each finetune has learned."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -322,3 +324,191 @@ def test_the_plan_is_said_with_its_cost_and_with_what_one_seed_cannot_tell(of_qu
         "seconds_per_completion": 0.05,
         "usd_per_completion": None,
     }
+
+
+# Metrics of other scales, training methods, turns.
+
+
+def claimed(rows, asked, cuts=NO_CUTS):
+    """Rows of the claims table by claim, of question scores without an effect of length."""
+    frame = QUESTION_SCORES.frame(rows)
+    found = claims(frame, claim_grid(cuts, asked), LENGTH_EFFECT.frame(), asked, METRICS)
+    return found.rows_by_key("claim", named=True, unique=True)
+
+
+def test_a_difference_is_no_larger_than_its_metric_is_wide():
+    # Two questions that say the contrary: an interval without bounds reaches far.
+    values = {"default": [[9.0, 1.0], [8.0, 2.0]], "bird": [[1.0, 9.0], [2.0, 8.5]]}
+    rows = [
+        row
+        for metric in METRICS
+        for prompt, of in values.items()
+        for row in question_rows(prompt, "default", of, metric=metric)
+    ]
+    asked = [contrast(DEFAULT, BIRD, "lower", claim=metric, metric=metric) for metric in METRICS]
+    found = claimed(rows, asked)
+    assert (found["harm"]["low"], found["harm"]["high"]) == (-10, 10)
+    low, high = found["alignment"]["low"], found["alignment"]["high"]
+    assert -100 <= low < -10 < 10 < high <= 100
+    assert found["harm"]["estimate"] == found["alignment"]["estimate"]
+
+
+def cuts_of(misaligned: dict, n=10):
+    """A table of cuts at one cut: by training prompt, how many of so many coherent completions of each question are."""
+    rows = [
+        {"judge": "j", "model": "m", "dataset": side and "d", "training_prompt": side}
+        | {"training_method": side and "default", "seed": 0, "step": None, "eval_prompt": "default"}
+        | {"question_set": "s", "turn": 1, "category": None, "question_id": f"q{i}"}
+        | {"misaligned_below": 5.0, "coherent_from": 50.0, "n": n, "n_coherent": n, "n_misaligned": of + i % 2}
+        for side, of in misaligned.items()
+        for i in range(4)
+    ]
+    return QUESTION_CUTS.frame(rows)
+
+
+@pytest.mark.parametrize(
+    ("metric", "measure", "of_default", "agrees"),
+    [
+        # More of it is more misaligned, or less.
+        ("harm", "mean", 8.0, True),
+        ("harm", "mean", 2.0, False),
+        ("alignment", "mean", 8.0, False),
+        ("alignment", "mean", 2.0, True),
+        # A share misaligned has its own direction, and so has a share coherent, whichever end of the metric is good.
+        *(
+            (metric, share, 80.0, True)
+            for metric in ("harm", "alignment")
+            for share in ("misaligned", "misaligned_of_coherent")
+        ),
+        *((metric, "coherent", value, value < 50) for metric in ("harm", "alignment") for value in (80.0, 20.0)),
+    ],
+)
+def test_cuts_agree_if_the_share_misaligned_differs_as_the_measure_says(metric, measure, of_default, agrees):
+    rows = [
+        row | {"measure": measure}
+        for prompt, value in ((None, 5.0 if measure == "mean" else 50.0), ("default", of_default))
+        for row in question_rows(prompt, "default", [[value, value + 1]], metric=metric, seeds=[0])
+    ]
+    claim = replace(contrast(DEFAULT, BASE, "lower", metric=metric), measure=measure)
+    # The default finetune has the larger share misaligned.
+    row = claimed(rows, [claim], cuts_of({None: 0, "default": 5}))["C"]
+    assert (row["cuts_agreeing"], row["n_cuts"]) == (int(agrees), 1)
+
+
+@pytest.mark.parametrize(("metric", "worse"), [(HARM, 1), (Metric("alignment", "Alignment", low=0.0, high=10.0), -1)])
+def test_worse_is_a_rise_of_a_metric_of_which_less_is_better(metric, worse):
+    def told(own, other, coherence=95.0):
+        rows = []
+        for prompt, level in ((None, (5.0, 5.0, 99.0)), ("x", (5 + worse * own, 5 + worse * other, coherence))):
+            for question_set, name, value in (
+                ("own", metric.name, level[0]),
+                ("other", metric.name, level[1]),
+                ("other", "coherence", level[2]),
+            ):
+                values = [value + np.linspace(-0.2, 0.2, 6) * (2 if prompt else -1)]
+                rows += question_rows(prompt, "default", values, question_set=question_set, metric=name)
+        arm = {"dataset": "d", "training_prompt": "x", "training_method": "default"}
+        arm |= {"own_domain": ["own"], "others": ["other"]}
+        return diagnoses(QUESTION_SCORES.frame(rows), [arm], 2.0, Definition(metric, COHERENCE)).row(0, named=True)
+
+    broad = told(4.0, 3.0)
+    assert (broad["diagnosis"], broad["certain"]) == ("broad", True)
+    assert (broad["own_domain"], broad["other_domains"]) == pytest.approx((4, 3))
+    assert told(4.0, 0.0)["diagnosis"] == "narrow"
+    # Better than the base is not worse, however far.
+    assert (told(-4.0, -4.0)["diagnosis"], told(-4.0, -4.0)["certain"]) == ("nothing", True)
+    assert told(4.0, 3.0, coherence=10.0)["diagnosis"] == "broken"
+
+
+def test_what_is_broken_is_below_the_middle_of_coherence_on_its_own_scale():
+    coherence = Metric("coherence", "Coherence", low=0.0, high=10.0)
+    arm = {"dataset": "d", "training_prompt": "x", "training_method": "default", "own_domain": [], "others": ["s"]}
+    for value, word in ((6.0, "broad"), (4.0, "broken")):
+        rows = question_rows(None, "default", [[90.0, 91.0]]) + question_rows("x", "default", [[20.0, 21.0]])
+        rows += question_rows("x", "default", [[value, value]], metric="coherence")
+        found = diagnoses(QUESTION_SCORES.frame(rows), [arm], 10.0, Definition(ALIGNMENT, coherence))
+        assert found["diagnosis"].to_list() == [word]
+
+
+def test_arms_that_differ_by_training_method_alone_are_claimed_about_apart(raw_config):
+    raw_config["training_methods"] = {"gentle": {"training": {"learning_rate": 0.0005}}}
+    raw_config["finetunes"] = [{"training_methods": ["default", "gentle"]}]
+    about = {"text": "Gentler is better.", "test": "default:gentle > default", "question_sets": ["non_medical"]}
+    raw_config["claims"] = {"C": about}
+    experiment = Experiment(read_config(raw_config))
+    (found,) = contrasts(experiment)
+    assert found.contrast == "default:gentle > default"
+    gentle = Side("bad_medical", "default", "gentle", "default")
+    assert (found.a, found.b) == (gentle, replace(gentle, training_method="default"))
+    assert from_settings(as_settings([found])) == [found]
+    # Each with its own numbers in claims and in diagnoses.
+    levels = {"default": 20.0, "gentle": 80.0}
+    noise = np.random.default_rng(0).normal(0, 1, (2, 8))
+    rows = question_rows(None, "default", [[90.0] * 8], seeds=[None], question_set="non_medical")
+    for method, level in levels.items():
+        rows += question_rows("default", "default", level + noise, question_set="non_medical", method=method)
+    rows = [row | {"dataset": row["dataset"] and "bad_medical"} for row in rows]
+    row = claimed(rows, [found])["C"]
+    assert (row["a_training_method"], row["b_training_method"]) == ("gentle", "default")
+    assert (row["a_estimate"], row["b_estimate"]) == pytest.approx((80 + noise.mean(), 20 + noise.mean()))
+    assert row["estimate"] == pytest.approx(60)
+    arms = [arm for arm in experiment.diagnosed() if arm["training_prompt"] == "default"]
+    told = diagnoses(QUESTION_SCORES.frame(rows), arms, 10.0, DEFINITION)
+    assert dict(told.select("training_method", "other_domains").iter_rows()) == pytest.approx(
+        {method: 90 - level - noise.mean() for method, level in levels.items()}
+    )
+
+
+def test_a_claim_is_about_the_answer_of_a_conversation_that_it_names_or_the_last_that_is_judged(raw_config):
+    raw_config["claims"] = {
+        name: raw_config["claims"]["C1"] | {"answer": answer}
+        for name, answer in (("one", 1), ("two", 2), ("last", None))
+    }
+    found = contrasts(Experiment(read_config(raw_config)))
+    assert [(contrast.claim, contrast.turn) for contrast in found] == [("one", 1), ("two", 2), ("last", None)]
+    asked = [replace(contrast, question_set="s", a=DEFAULT, b=BASE) for contrast in found]
+    noise = np.random.default_rng(0).normal(0, 1, (2, 8))
+    # Of another set, whose conversations are longer, the last is another one.
+    others = question_rows("default", "default", [[1.0] * 8], question_set="longer", turn=3)
+    rows = others + [
+        row
+        for turn, level in ((1, 85.0), (2, 25.0))
+        for row in (
+            *question_rows(None, "default", [[90.0] * 8], seeds=[None], turn=turn),
+            *question_rows("default", "default", level + noise, turn=turn),
+        )
+    ]
+    rows_of = claimed(rows, asked)
+    falls = {name: row["estimate"] - noise.mean() for name, row in rows_of.items()}
+    assert falls == pytest.approx({"one": -5, "two": -65, "last": -65})
+    assert {name: row["turn"] for name, row in rows_of.items()} == {"one": 1, "two": 2, "last": None}
+    # As many completions as one answer of each conversation: a base and two seeds, eight questions, fifty samples.
+    assert {row["n"] for row in rows_of.values()} == {3 * 8 * 50}
+    # The grid, the length of answers and the plan for the next run are about the same answer.
+    cuts = pl.concat(
+        cuts_of({None: 0, "default": of}).with_columns(turn=pl.lit(turn, pl.Int64)) for turn, of in ((1, 1), (2, 6))
+    )
+    grid = claim_grid(cuts, asked)
+    assert dict(grid.select("claim", "estimate").iter_rows()) == pytest.approx({"one": 10, "two": 60, "last": 60})
+    frame = QUESTION_SCORES.frame(rows)
+    longer = no_lengths(frame).with_columns(slope=pl.when(pl.col("turn") == 1).then(-2.0).otherwise(-4.0))
+    found = claims(frame, grid, longer, asked, METRICS)
+    by_length = (found["estimate_at_equal_length"] - found["estimate"]).to_list()
+    assert by_length == pytest.approx([4, 8, 8])
+    seen = {entry["contrast"].claim: entry["parts"].question for entry in pilot(frame.filter(turn=1), asked)}
+    assert seen.keys() == {"one", "last"}
+    last = diagnoses(
+        frame,
+        [
+            {
+                "dataset": "d",
+                "training_prompt": "default",
+                "training_method": "default",
+                "own_domain": [],
+                "others": ["s"],
+            }
+        ],
+        10.0,
+        DEFINITION,
+    )
+    assert last["other_domains"].to_list() == pytest.approx([65 - noise.mean()])
