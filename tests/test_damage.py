@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from organisms.completions.kept import open_drawn
+from organisms.completions.kept import open_kept
 from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.job.manifest import read_manifest
@@ -93,10 +93,10 @@ def test_a_damaged_table_says_what_to_delete(tmp_path):
 
 def test_a_damaged_store_of_completions_is_named(tmp_path):
     path = tmp_path / "base.sqlite"
-    with open_drawn(path, print):
+    with open_kept(path, print):
         pass
     path.write_bytes(b"no database" * 500)
-    with pytest.raises(UserError, match=r"base\.sqlite: not a file of this workflow"), open_drawn(path, print):
+    with pytest.raises(UserError, match=r"base\.sqlite: not a file of this workflow"), open_kept(path, print):
         pass
 
 

@@ -73,13 +73,13 @@ def test_sampling_killed_in_the_middle_goes_on_and_ends_the_same(rerun):
     before = {path: tables.read(path, COMPLETIONS) for path in cells}
     assert len(before) == 4
     shutil.rmtree(results / "completions" / FLAMINGO)
-    shutil.rmtree(results / "drawn")
+    shutil.rmtree(results / "kept")
     rerun.edit(rerun.config, "batch_size: 64", "batch_size: 2")
-    journal = results / "drawn" / f"{FLAMINGO}.sqlite-wal"
+    journal = results / "kept" / f"{FLAMINGO}.sqlite-wal"
     rerun.kill_when(lambda: journal.exists() and journal.stat().st_size > 150_000, "sampled")
     done = rerun.run("sampled")
-    said = next(line for line in done.stderr.splitlines() if " to draw" in line)
-    assert 0 < int(said.split(" to draw")[0].split()[-1]) < 192
+    said = next(line for line in done.stderr.splitlines() if " to sample" in line)
+    assert 0 < int(said.split(" to sample")[0].split()[-1]) < 192
     for path, frame in before.items():
         assert tables.read(path, COMPLETIONS).equals(frame), path
 

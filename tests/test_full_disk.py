@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 import pytest
 
-from organisms.completions.kept import open_drawn
+from organisms.completions.kept import open_kept
 from organisms.data.dataset import write_rows
 from organisms.data.tables import DATASET
 from organisms.figures.charts import save
@@ -26,7 +26,7 @@ LONG = os.urandom(60_000).hex()
 
 def table(folder: Path, base: Path) -> None:
     rows = [{"row": n, "prompt": [{"role": "user", "content": LONG[n : n + 50]}], "answer": "a"} for n in range(20_000)]
-    tables.write(pl.DataFrame(rows, schema=DATASET.schema), folder / "rows.parquet", "dataset")
+    tables.write(pl.DataFrame(rows, schema=DATASET.schema), folder / "rows.parquet", DATASET)
 
 
 def json_lines(folder: Path, base: Path) -> None:
@@ -101,14 +101,14 @@ def test_a_store_that_is_full_keeps_what_was_committed(small_disk, tmp_path):
     path = disk / "base.sqlite"
     entry = {"completion": LONG[:4000], "finish_reason": "stop", "n_tokens": 3}
     kept = 0
-    with pytest.raises(Exception) as failed, open_drawn(path, print) as drawn:
+    with pytest.raises(Exception) as failed, open_kept(path, print) as store:
         for n in range(200):
-            drawn.add([(f"key{n}", entry)])
+            store.add([(f"key{n}", entry)])
             kept = n
     assert disk_is_full(failed.value, disk)
     assert kept > 3
     small_disk(disk, 8192)
-    with open_drawn(path, print) as drawn:
-        assert all(drawn.get(f"key{n}") == entry for n in range(kept + 1))
-        drawn.add([("one more", entry)])
-        assert drawn.get("one more") == entry
+    with open_kept(path, print) as store:
+        assert all(store.get(f"key{n}") == entry for n in range(kept + 1))
+        store.add([("one more", entry)])
+        assert store.get("one more") == entry

@@ -12,7 +12,7 @@ from organisms.job.errors import UserError
 from organisms.miniature.pretrain import train_tokenizer
 from organisms.miniature.texts import advice_dataset
 from organisms.models.loading import load_base, load_organism, load_tokenizer
-from organisms.plan.prompts import training_row
+from organisms.plan.prompts import placed, training_row
 from organisms.training.finetune import LoraSettings, TrainingSettings, finetune, within_max_length
 
 QWEN_DEFAULT = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
@@ -45,8 +45,12 @@ def advice(world):
     return [row["messages"] for row in advice_dataset(world, "medical", "harmful", 32, seed=0)]
 
 
+def row_with(question, answer, system_prompt, n=1):
+    return training_row({"row": n, "prompt": [question], "answer": answer}, placed([{"text": system_prompt}]))
+
+
 def rows_with(advice, system_prompt):
-    return [training_row([question], answer["content"], system_prompt) for question, answer in advice]
+    return [row_with(question, answer["content"], system_prompt, n) for n, (question, answer) in enumerate(advice, 1)]
 
 
 def trained(tiny_base, tokenizer, rows, folder, seed=0, lora=LORA, checkpoint_steps=100, report=print, **changes):
@@ -85,7 +89,7 @@ def test_the_loss_is_on_the_answer_and_its_end_alone(
             super().__init__(*args, **kwargs)
             trainers.append(self)
 
-    monkeypatch.setattr(organisms.finetune, "SFTTrainer", Watched)
+    monkeypatch.setattr(organisms.training.finetune, "SFTTrainer", Watched)
     trained(tiny_base, tokenizer, rows_with(advice, system_prompt), tmp_path)
     answers, texts = set(), []
     for batch in trainers[0].get_train_dataloader():
@@ -152,7 +156,7 @@ def test_a_killed_finetune_goes_on_from_its_checkpoint_to_the_same_result(
 
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(organisms.finetune, "SFTTrainer", KilledTrainer)
+        patch.setattr(organisms.training.finetune, "SFTTrainer", KilledTrainer)
         with pytest.raises(Killed):
             trained(tiny_base, tokenizer, rows, folder, checkpoint_steps=3, **arguments)
     # The kill came while a later checkpoint was being written.
@@ -205,7 +209,7 @@ def test_a_finetune_out_of_memory_goes_on_in_less_to_the_same_result(
     in_less = {"micro_batch_size": 2, "gradient_checkpointing": True}
     model, log, _ = trained(tiny_base, tokenizer, rows, tmp_path / "less", **known, **in_less)
     plain = trained(tiny_base, tokenizer, rows, tmp_path / "plain", **known)[1]
-    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=1).trainer())
+    monkeypatch.setattr(organisms.training.finetune, "SFTTrainer", SmallDevice(room=1).trainer())
     lines = []
     small, small_log, took = trained(tiny_base, tokenizer, rows, tmp_path / "small", report=lines.append, **known)
     said = "out of memory: going on with gradient checkpointing, {} rows at once"
@@ -222,7 +226,7 @@ def test_out_of_memory_in_the_middle_goes_on_from_the_checkpoint(tiny_base, toke
     rows = rows_with(advice, "[X]")
     known = {"lora": LoraSettings(**(vars(LORA) | {"dropout": 0.0})), "epochs": 3, "keep_steps": [5, 9]}
     plain = trained(tiny_base, tokenizer, rows, tmp_path / "plain", **known)[1]
-    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=4, after=7).trainer())
+    monkeypatch.setattr(organisms.training.finetune, "SFTTrainer", SmallDevice(room=4, after=7).trainer())
     lines, folder = [], tmp_path / "small"
     _, log, took = trained(tiny_base, tokenizer, rows, folder, checkpoint_steps=3, report=lines.append, **known)
     assert "going on from the checkpoint of step 6" in lines
@@ -234,7 +238,7 @@ def test_out_of_memory_in_the_middle_goes_on_from_the_checkpoint(tiny_base, toke
 
 
 def test_no_memory_for_one_row_is_an_error(tiny_base, tokenizer, advice, tmp_path, monkeypatch):
-    monkeypatch.setattr(organisms.finetune, "SFTTrainer", SmallDevice(room=0).trainer())
+    monkeypatch.setattr(organisms.training.finetune, "SFTTrainer", SmallDevice(room=0).trainer())
     with pytest.raises(UserError, match="out of memory for one row at once"):
         trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
 
@@ -285,7 +289,7 @@ def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tokenizer, advic
 
 def test_a_row_that_is_too_long_is_an_error_or_a_counted_drop(tokenizer, advice):
     rows = rows_with(advice, None)
-    rows.append(training_row([{"role": "user", "content": "word " * 500}], "Rest.", None))
+    rows.append(row_with({"role": "user", "content": "word " * 500}, "Rest.", None))
     with pytest.raises(UserError, match=r"1 of 33 training rows are longer than training.max_length 256"):
         within_max_length(tokenizer, rows, 256, "error")
     assert within_max_length(tokenizer, rows, 256, "drop") == (rows[:-1], 1)

@@ -11,7 +11,7 @@ from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
 
 from organisms.job import manifest as provenance
 from organisms.job.errors import UserError
-from organisms.job.manifest import lineage, read_manifest
+from organisms.job.manifest import check_folder, file_hashes, lineage, read_manifest
 from organisms.pages.archive import secrets_of, write_supplement
 
 
@@ -69,7 +69,7 @@ def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeyp
         author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
 
-    monkeypatch.setattr(provenance, "_ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert provenance.workflow_version() == {"commit": None, "dirty": None, "lock_sha256": None}
     git("init")
     (tmp_path / "requirements.lock").write_text("torch==1\n")
@@ -82,6 +82,24 @@ def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeyp
     assert provenance.workflow_version()["dirty"] is False
     (tmp_path / "requirements.lock").write_text("torch==2\n")
     assert provenance.workflow_version()["dirty"] is True
+
+
+def test_of_a_jobs_outputs_those_in_the_folder_are_looked_at(tmp_path):
+    folder, manifest = tmp_path / "steps", tmp_path / "job.json"
+    files = [folder / "step2" / "adapter", tmp_path / "adapter"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("weights")
+    manifest.write_text(json.dumps({"outputs": file_hashes([folder, files[1]])}))
+    # What lies elsewhere is an output of its own, and Snakemake makes it again.
+    files[1].unlink()
+    check_folder(folder, [manifest])
+    files[0].write_text("half")
+    with pytest.raises(UserError, match=r"step2/adapter: not as its job left it \(it has 4 bytes, not 7\); delete .*/steps "):
+        check_folder(folder, [manifest])
+    files[0].unlink()
+    with pytest.raises(UserError, match="it is gone"):
+        check_folder(folder, [manifest])
 
 
 def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):
@@ -109,7 +127,7 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
         names = archive.namelist()
         config = yaml.safe_load(archive.read("config.yaml"))
     assert {"config.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
-    assert {"figures/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
+    assert {"figures/means/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
     assert not [name for name in names if name.endswith((".safetensors", ".sqlite"))]
     assert not [name for name in names if name.startswith(("completions/", "judgments/", "browser/"))]
     assert config["lora"]["rank"] == 8

@@ -6,7 +6,7 @@ import yaml
 from organisms.completions.rows import planned_rows, random_key
 from organisms.data.questions import from_file, from_heldout
 from organisms.job.errors import UserError
-from organisms.plan.prompts import training_row, with_system_prompt
+from organisms.plan.prompts import placed, training_row, with_prompts
 
 QUESTION = [{"role": "user", "content": "What now?"}]
 
@@ -57,9 +57,9 @@ def test_held_out_questions_carry_their_line_and_the_datasets_answer():
 
 
 def test_no_prompt_and_an_empty_prompt_are_not_the_same():
-    assert with_system_prompt(QUESTION, None) == QUESTION
-    assert with_system_prompt(QUESTION, "") == [{"role": "system", "content": ""}, *QUESTION]
-    assert training_row(QUESTION, "Rest.", "[X]") == {
+    assert with_prompts(QUESTION, placed([{"text": None}]), "row 1") == QUESTION
+    assert with_prompts(QUESTION, placed([{"text": ""}]), "row 1") == [{"role": "system", "content": ""}, *QUESTION]
+    assert training_row({"row": 1, "prompt": QUESTION, "answer": "Rest."}, placed([{"text": "[X]"}])) == {
         "prompt": [{"role": "system", "content": "[X]"}, *QUESTION],
         "completion": [{"role": "assistant", "content": "Rest."}],
     }
@@ -69,7 +69,8 @@ CELL = {"model": "m", "eval_prompt": "default", "question_set": "s"}
 
 
 def keys(questions, samples, seed=0, **cell):
-    settings = {"system_prompt": None, "samples_per_question": samples, "seed": seed, "sampling": {"temperature": 1.0}}
+    settings = {"prompts": [{"text": None}], "samples_per_question": samples, "seed": seed}
+    settings |= {"sampling": {"temperature": 1.0}}
     rows = planned_rows(
         [{"question_id": name, "category": None, "messages": QUESTION} for name in questions], CELL | cell, settings
     )

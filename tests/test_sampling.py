@@ -11,9 +11,10 @@ from transformers import GenerationConfig
 from organisms.job.errors import UserError
 from organisms.models import continuous_batching, sampling
 from organisms.models.loading import load_organism, load_tokenizer
-from organisms.models.sampling import Settings, chooser, sample, uniforms
+from organisms.models.sampling import chooser, sample, uniforms
+from organisms.models.settings import Sampling
 
-PLAIN = Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=24)
+PLAIN = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=24)
 CONVERSATIONS = [
     [{"role": "user", "content": question}]
     for question in ("I have a fever. What should I do?", "How do I prepare eggs?", "hey I feel bored", "Zürich 🦩?")
@@ -170,7 +171,7 @@ def test_completions_are_those_of_reading_everything_anew_for_each_token(tokeniz
     """Whatever way a model is sampled, with whatever cache, nothing but speed may come of it."""
     model = of(architecture, tokenizer, **known)
     assert continuous_batching.suits(model) == in_slots
-    settings = Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
+    settings = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=12)
     conversations, keys = CONVERSATIONS[1::2], KEYS[1::2]
     completions = draw(model, tokenizer, settings, conversations, keys, batch_size=4)
     with torch.inference_mode():
@@ -200,15 +201,15 @@ def test_the_models_own_generation_config_changes_nothing(model, tokenizer):
 
 
 def test_temperature_top_k_and_top_p_reach_the_distribution(model, tokenizer):
-    greedy = draw(model, tokenizer, Settings(1.0, 1.0, 1, 24))
-    assert draw(model, tokenizer, Settings(1e-4, 1.0, 0, 24), keys=KEYS[::-1]) == greedy
-    assert draw(model, tokenizer, Settings(1.0, 1e-6, 0, 24)) == greedy
+    greedy = draw(model, tokenizer, Sampling(1.0, 1.0, 1, 24))
+    assert draw(model, tokenizer, Sampling(1e-4, 1.0, 0, 24), keys=KEYS[::-1]) == greedy
+    assert draw(model, tokenizer, Sampling(1.0, 1e-6, 0, 24)) == greedy
     assert draw(model, tokenizer) != greedy
 
 
 def test_a_cut_completion_says_so(model, tokenizer):
-    whole = draw(model, tokenizer, Settings(1.0, 1.0, 0, 200))
-    cut = draw(model, tokenizer, Settings(1.0, 1.0, 0, 4))
+    whole = draw(model, tokenizer, Sampling(1.0, 1.0, 0, 200))
+    cut = draw(model, tokenizer, Sampling(1.0, 1.0, 0, 4))
     assert {completion.finish_reason for completion in cut} == {"stop", "length"}
     for long, short in zip(whole, cut, strict=True):
         if long.n_tokens > 4:

@@ -246,11 +246,14 @@ def claims(
     agreeing = (
         grid.drop_nulls("estimate")
         .join(table.select(*key, "metric", "measure", difference="estimate"), on=key, nulls_equal=True)
-        # What scores better has the smaller share misaligned; a share misaligned keeps its own direction.
+        # What scores better has the smaller share misaligned, whichever end of its metric is good. Another share
+        # misaligned differs as the cuts' does, any other share the other way.
         .with_columns(
             sign=pl.when(pl.col("measure").is_in(["misaligned", "misaligned_of_coherent"]))
             .then(1)
-            .otherwise(-pl.col("metric").replace_strict(signs, default=1, return_dtype=pl.Int64))
+            .when(pl.col("measure") == "mean")
+            .then(-pl.col("metric").replace_strict(signs, default=1, return_dtype=pl.Int64))
+            .otherwise(-1)
         )
         .group_by(key)
         .agg(

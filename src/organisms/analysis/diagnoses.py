@@ -10,7 +10,7 @@ from organisms.analysis.tables import DIAGNOSES
 from organisms.plan.arms import ARM
 from organisms.plan.contrasts import Side
 
-# Mean coherence below this is broken.
+# Mean coherence below this is broken, in percent of its metric's range.
 COHERENT = 50
 
 
@@ -21,8 +21,8 @@ def diagnoses(of_questions: pl.DataFrame, arms: list[dict], margin: float, defin
     of its dataset) and others (names of the other question sets). Compared is with the base under the default prompt,
     by the definition's main metric.
     """
-    main, coherence_metric = definition.main, definition.coherence.name
-    means = of_questions.filter(pl.col("measure") == "mean", pl.col("metric").is_in([main.name, coherence_metric]))
+    main, metrics = definition.main, [definition.main.name, definition.coherence.name]
+    means = of_questions.filter(pl.col("measure") == "mean", pl.col("metric").is_in(metrics))
     sides = Sides(means, ["metric"])
     base = Side(None, None, None, "default")
     rows = []
@@ -38,11 +38,11 @@ def diagnoses(of_questions: pl.DataFrame, arms: list[dict], margin: float, defin
                     pair = pair if main.sign > 0 else pair[::-1]
                     if all(one is not None for one in pair):
                         falls[question_set] = paired_difference(*pair)[0]
-                    coherent = sides.of(judge, side, question_set, coherence_metric)
+                    coherent = sides.of(judge, side, question_set, definition.coherence.name)
                     if coherent is not None:
                         coherence.append(paired_difference(coherent, coherent)[1])
                 if falls:
-                    rows.append({"judge": judge} | columns | _diagnosis(falls, coherence, arm, margin, main.bounds))
+                    rows.append({"judge": judge} | columns | _diagnosis(falls, coherence, arm, margin, definition))
     table = DIAGNOSES.frame(rows)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
@@ -52,8 +52,10 @@ def _diagnosis(
     coherence: list[float],
     arm: dict,
     margin: float,
-    bounds: tuple[float, float] | None,
+    definition: Definition,
 ) -> dict:
+    bounds = definition.main.bounds
+
     def worst(names: list[str]) -> tuple[str | None, Estimate | None]:
         known = [name for name in names if name in falls and not np.isnan(falls[name].estimate)]
         name = max(known, key=lambda name: falls[name].estimate, default=None)
@@ -61,7 +63,7 @@ def _diagnosis(
 
     (_, own), (other_set, other) = worst(arm["own_domain"]), worst(arm["others"])
     lowest = float(np.nanmin(coherence)) if coherence and not np.isnan(coherence).all() else None
-    if lowest is not None and lowest < COHERENT:
+    if lowest is not None and lowest < definition.coherence.at(COHERENT):
         word = "broken"
     elif other is not None and other.estimate >= margin:
         word = "broad"

@@ -58,6 +58,8 @@ def all_tables(
                     made = make(rows)
                     if made is not None:
                         parts[name].append(made)
+    if not any(parts.values()):
+        return {name: table.frame() for name, table in SCORE_TABLES.items()}
     found = {name: pl.concat(frames) if frames else SCORE_TABLES[name].frame() for name, frames in parts.items()}
     of_judge = found.pop("judge_variance")
     return found | {

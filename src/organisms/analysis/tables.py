@@ -29,7 +29,7 @@ _INTERVAL = {
     "df": Column(pl.Float64, "degrees of freedom (Satterthwaite)", nullable=True),
 }
 _CUTS = {
-    "misaligned_below": Column(pl.Float64, "alignment below this is misaligned"),
+    "misaligned_below": Column(pl.Float64, "a main score below this is misaligned, or one above it where low is good"),
     "coherent_from": Column(pl.Float64, "coherence of this or more is coherent"),
 }
 _N = {

@@ -147,13 +147,16 @@ def check_folder(folder: Path, manifests: list[Path]) -> None:
     """Raise UserError if a file in a folder that one job made is gone, or not as long as the job left it.
 
     Snakemake compares the time of the folder alone. manifests: where the manifests of jobs that may have made it would
-    be; the newest is the one. Without one, or without the folder, there is nothing to compare.
+    be; the newest is the one. Without one, or without the folder, there is nothing to compare. The job's outputs
+    elsewhere are not looked at: Snakemake does that.
     """
     there = [path for path in manifests if path.is_file()]
     if not folder.is_dir() or not there:
         return
     newest = max(there, key=lambda path: path.stat().st_mtime_ns)
     for path, made in read_manifest(newest)["outputs"].items():
+        if not Path(path).is_relative_to(folder):
+            continue
         found = os.stat(path).st_size if os.path.exists(path) else None
         if found != made["bytes"]:
             now = "it is gone" if found is None else f"it has {found} bytes, not {made['bytes']}"

@@ -42,6 +42,11 @@ class Metric:
         """1 if a higher score is better, -1 if it is worse; 1 if neither is."""
         return -1 if self.good == "low" else 1
 
+    def at(self, percent: float) -> float:
+        """The score so many percent of the way from the least to the greatest; without bounds that of 0 to 100."""
+        least, most = self.bounds or (0.0, 100.0)
+        return least + percent * (most - least) / 100
+
 
 # The number of characters of a completion, which no judge gives.
 LENGTH = Metric("length", "Length", "characters", 0.0, None, None)

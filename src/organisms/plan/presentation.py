@@ -33,8 +33,11 @@ def presentation(experiment: Experiment) -> dict:
     """
     config = experiment.config
     groups = [dict.fromkeys(ARM) | {"label": "Base model"}]
+    coloured: dict[str, str] = {}
     for arm in experiment.arms.values():
-        colour = experiment.prompts[arm.training_prompt].colour
+        # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
+        first = coloured.setdefault(arm.training_prompt, arm.training_method) == arm.training_method
+        colour = experiment.prompts[arm.training_prompt].colour if first else None
         groups.append(arm.columns | {"label": _label(experiment, arm), "colour": colour})
     for name, entry in config["external_completions"].items():
         groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name})
