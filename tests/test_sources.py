@@ -176,9 +176,7 @@ def hub(tiny_base):
 
 def fetched(hub_url, home, name="org/tiny", offline="0"):
     """`download_model` in a process of its own, since the library reads its environment once."""
-    script = (
-        f"import json\nfrom organisms.data.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
-    )
+    script = f"import json\nfrom organisms.data.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
     environment = os.environ | {
         "HF_ENDPOINT": hub_url,
         "HF_HOME": str(home),
@@ -187,7 +185,7 @@ def fetched(hub_url, home, name="org/tiny", offline="0"):
         "PYTHONPATH": str(ROOT / "src"),
     }
     return subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 
