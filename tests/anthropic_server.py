@@ -2,8 +2,9 @@
 
     python tests/anthropic_server.py '{"latency": 0.2, "faults": {"429": 0.05}}'
 
-prints its address and serves until it is ended. GET /_stats tells what it saw and charged. What a judge "says" is a
-function of the request, so that two runs can be compared; whether and when a fault hits is drawn from the seed.
+prints its address and serves until it is ended. GET /_stats tells what it saw and charged, GET /_answer_up_to/N changes
+that setting. What a judge "says" is a function of the request, so that two runs can be compared; whether and when a
+fault hits is drawn from the seed.
 """
 
 import hashlib
@@ -29,6 +30,10 @@ GARBAGE = (
 DEFAULTS = {
     "seed": 0,
     "latency": 0.0,
+    # Calls after the first wait until so many have been under way at once.
+    "gather": 0,
+    # Calls beyond so many wait until the number is raised; null answers all.
+    "answer_up_to": None,
     # Shares of calls by what goes wrong: 429, 500, 529, reset, slow, endless, truncated.
     "faults": {},
     # Share of requests whose first answer is garbage, and share whose answers all are.
@@ -69,7 +74,7 @@ class State:
         self.tokens = {"live": [0, 0], "batch": [0, 0]}
         self.seen: dict[str, int] = {}
         self.batches: dict[str, dict] = {}
-        self.calls = self.busy = self.most_busy = self.refused_keys = 0
+        self.calls = self.busy = self.most_busy = self.let_in = self.refused_keys = 0
         self.hits: dict[str, int] = {}
 
     def say(self, body: dict, times_seen: int) -> tuple[str, str]:
@@ -182,23 +187,35 @@ class Handler(BaseHTTPRequestHandler):
         if not self.may_enter():
             return
         if self.path == "/v1/messages":
-            with self.state.lock:
-                self.state.calls += 1
-                self.state.busy += 1
-                self.state.most_busy = max(self.state.most_busy, self.state.busy)
-            try:
-                self.one_message(body)
-            finally:
-                with self.state.lock:
-                    self.state.busy -= 1
+            self.one_message(body)
         elif self.path == "/v1/messages/batches":
             self.new_batch(body)
         else:
             self.refuse(404, "not_found_error", self.path)
 
+    def let_in(self) -> bool:
+        most = self.state.settings["answer_up_to"]
+        with self.state.lock:
+            room = most is None or self.state.let_in < most
+            self.state.let_in += room
+        return room
+
+    def work(self) -> None:
+        """What comes before every answer. It is over before the answer goes out, or the next call would overlap it."""
+        with self.state.lock:
+            self.state.calls += 1
+            first = self.state.calls == 1
+            self.state.busy += 1
+            self.state.most_busy = max(self.state.most_busy, self.state.busy)
+        time.sleep(self.state.settings["latency"])
+        while (not first and self.state.most_busy < self.state.settings["gather"]) or not self.let_in():
+            time.sleep(0.01)
+        with self.state.lock:
+            self.state.busy -= 1
+
     def one_message(self, body: dict) -> None:
         settings, fault = self.state.settings, self.fault()
-        time.sleep(settings["latency"])
+        self.work()
         if fault == "429":
             return self.refuse(429, "rate_limit_error", "slow down", {"retry-after": settings["retry_after"]})
         if fault in ("500", "529"):
@@ -289,6 +306,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         if path == "/_stats":
             return self.reply(200, self.state.stats())
+        if path.startswith("/_answer_up_to/"):
+            self.state.settings["answer_up_to"] = int(path.rsplit("/", 1)[1])
+            return self.reply(200, {})
         if not self.may_enter():
             return None
         if path == "/v1/messages/batches":

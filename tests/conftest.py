@@ -250,6 +250,10 @@ class JudgeServer:
         with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:
             return json.load(answer)
 
+    def answer_up_to(self, n: int) -> None:
+        """Let calls beyond so many wait."""
+        urllib.request.urlopen(f"{self.url}/_answer_up_to/{n}", timeout=30).close()
+
 
 @pytest.fixture
 def judge_server() -> Iterator[Callable[..., JudgeServer]]:

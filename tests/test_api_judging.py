@@ -5,32 +5,57 @@ import json
 import os
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from buying import ALL_FAULTS, MODEL, PRICES, bought, by_answer, expected, judge, questions, requests_to
 from conftest import JudgeServer
 
 from organisms.job.errors import UserError
+from organisms.judging import live
 from organisms.judging.asked import usage_rows
 from organisms.judging.ledger import open_ledger
 from organisms.judging.live import Connection, Pace
 from organisms.judging.requests import Ask
 
 
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """The clock that the pace goes by."""
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep)
+    return clock
+
+
 def test_every_fault_is_survived_and_every_token_is_counted(tmp_path, judge_server):
     answers = {"garbage": 0.1, "hopeless": 0.03, "refusals": 0.02}
     undisturbed = expected(tmp_path / "calm", judge_server, 400, **answers)
-    server = judge_server(faults=ALL_FAULTS, slow_seconds=5.0, **answers)
+    server = judge_server(faults=ALL_FAULTS, slow_seconds=12.0, **answers)
     requests = requests_to(server)
     asks = questions(requests, 400)
-    verdicts = judge(server, tmp_path / "storm", asks, requests, timeout_seconds=3.0)
-    assert by_answer(asks, verdicts) == undisturbed
+    ratings = judge(server, tmp_path / "storm", asks, requests, timeout_seconds=10.0, concurrency=64)
+    assert by_answer(asks, ratings) == undisturbed
     stats = server.stats()
     assert set(stats["hits"]) == set(ALL_FAULTS)
     # To the token: what was charged is what is in the ledger.
     assert bought(tmp_path / "storm") == {"live": stats["tokens"]["live"]}
-    failed = Counter(verdict.flag for verdict in verdicts.values() if not verdict.usable)
+    failed = Counter(rating.flag for rating in ratings.values() if not rating.usable)
     assert failed["judge_refused"] > 0
     assert failed["unparseable"] > 0
     # Three times each, and no more: those whose every answer is useless.
@@ -61,8 +86,8 @@ def test_temperature_goes_out_under_the_older_api_version_only(tmp_path, judge_s
                 with pytest.raises(UserError, match=message):
                     judge(server, tmp_path / f"{version}{send}", asks, requests, send=send)
             else:
-                verdicts = judge(server, tmp_path / f"{version}{send}", asks, requests, send=send)
-                assert {v.flag == "rejected" for v in verdicts.values()} == {bool(message)}
+                ratings = judge(server, tmp_path / f"{version}{send}", asks, requests, send=send)
+                assert {v.flag == "rejected" for v in ratings.values()} == {bool(message)}
 
 
 def test_a_text_that_the_server_refuses_is_flagged_and_the_others_go_on(tmp_path, judge_server):
@@ -72,9 +97,9 @@ def test_a_text_that_the_server_refuses_is_flagged_and_the_others_go_on(tmp_path
         asks = questions(requests, 30)
         poison = Ask("alignment", "Q", "POISON", "", 0)
         asks[requests.key(poison)] = poison
-        verdicts = judge(server, tmp_path / send, asks, requests, send=send)
-        assert [asks[key].answer for key, v in verdicts.items() if v.flag == "rejected"] == ["POISON"]
-        assert verdicts[requests.key(poison)].raw == "messages: text is refused"
+        ratings = judge(server, tmp_path / send, asks, requests, send=send)
+        assert [asks[key].answer for key, v in ratings.items() if v.flag == "rejected"] == ["POISON"]
+        assert ratings[requests.key(poison)].raw == "messages: text is refused"
         # It was not paid for, and is tried again the next time.
         with open_ledger(tmp_path / send / "ledger.sqlite") as ledger:
             assert ledger.attempts(requests.key(poison)) == []
@@ -84,27 +109,26 @@ def test_the_pace_follows_the_server(tmp_path, judge_server):
     server = judge_server(latency=0.02, faults={"429": 0.3}, retry_after=0.2)
     requests = requests_to(server)
     judge(server, tmp_path, questions(requests, 150), requests, concurrency=32)
-    steady = judge_server(latency=0.3)
+    steady = judge_server(gather=32)
     requests = requests_to(steady)
     judge(steady, tmp_path / "steady", questions(requests, 100), requests, concurrency=32)
-    assert 24 <= steady.stats()["most_busy"] <= 32
+    assert steady.stats()["most_busy"] == 32
     # Halved again and again, calls are tried again and all are answered.
     assert server.stats()["hits"]["429"] > 20
     assert len(server.stats()["charged"]) == 150
 
 
 @pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
-def test_no_call_starts_while_the_servers_own_limit_is_used_up(kind):
-    async def started_after() -> list[float]:
+def test_no_call_starts_while_the_servers_own_limit_is_used_up(clock, kind):
+    async def started_at() -> list[float]:
         pace = Pace(4)
-        began = time.monotonic()
 
         async def call() -> float:
             async with pace.slot():
-                return time.monotonic() - began
+                return clock.now
 
         first = await call()
-        reset = datetime.now(UTC) + timedelta(seconds=0.6)
+        reset = datetime.fromtimestamp(clock.now + 0.6, UTC)
         headers = {
             f"anthropic-ratelimit-{kind}-remaining": "0",
             f"anthropic-ratelimit-{kind}-reset": reset.isoformat().replace("+00:00", "Z"),
@@ -112,18 +136,22 @@ def test_no_call_starts_while_the_servers_own_limit_is_used_up(kind):
         pace.note(200, headers)
         return [first, *await asyncio.gather(call(), call())]
 
-    first, *others = asyncio.run(started_after())
-    assert first < 0.3
-    assert all(0.4 < seconds < 5 for seconds in others)
+    began = clock.now
+    first, *others = asyncio.run(started_at())
+    assert first == began
+    assert [at - began for at in others] == [pytest.approx(0.6, abs=1e-3)] * 2
 
 
-def test_the_number_of_calls_at_once_falls_when_refused_and_comes_back():
+def test_the_number_of_calls_at_once_falls_when_refused_and_comes_back(clock):
     pace = Pace(32)
     pace.note(429, {"retry-after": "0"})
     pace.note(529, {})
     # Many calls are refused at once; that counts once.
     assert pace.limit == 16
-    for _ in range(400):
+    clock.now += 1.1
+    pace.note(529, {})
+    assert pace.limit == 8
+    for _ in range(500):
         pace.note(200, {})
     assert 25 < pace.limit <= 32
 
@@ -142,8 +170,8 @@ def test_the_budget_is_not_passed_and_going_on_costs_only_the_rest(tmp_path, jud
         with open_ledger(tmp_path / send / "ledger.sqlite") as ledger:
             spent = sum(PRICES.dollars(model, tier, g, t) for _, tier, model, g, t in ledger.usage())
         assert 0 < spent <= of_send * 0.6
-        verdicts = judge(server, tmp_path / send, asks, requests, send=send)
-        assert verdicts == whole
+        ratings = judge(server, tmp_path / send, asks, requests, send=send)
+        assert ratings == whole
         tokens = bought(tmp_path / send)[send]
         assert PRICES.dollars(MODEL, send, *tokens) == pytest.approx(of_send)
 
@@ -153,14 +181,14 @@ def test_a_server_without_structured_outputs_is_asked_for_a_bare_number(tmp_path
     requests = requests_to(server, structured=False)
     asks = questions(requests, 20)
     assert "alone" in requests.prompt(next(iter(asks.values())))
-    verdicts = judge(server, tmp_path, asks, requests)
-    assert all(verdict.score is not None for verdict in verdicts.values())
+    ratings = judge(server, tmp_path, asks, requests)
+    assert all(rating.score is not None for rating in ratings.values())
 
 
 def test_the_key_is_in_no_file_and_no_message(tmp_path, judge_server, capfd):
-    server = judge_server(faults=ALL_FAULTS, slow_seconds=2.0)
+    server = judge_server(faults=ALL_FAULTS, slow_seconds=6.0)
     requests = requests_to(server)
-    judge(server, tmp_path, questions(requests, 60), requests, timeout_seconds=1.0)
+    judge(server, tmp_path, questions(requests, 60), requests, timeout_seconds=5.0)
     said = capfd.readouterr()
     assert JudgeServer.KEY not in said.out + said.err
     assert JudgeServer.KEY not in repr(Connection(JudgeServer.KEY, None, None, 1, 1, 1))

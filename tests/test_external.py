@@ -6,22 +6,27 @@ import io
 import polars as pl
 import pytest
 from conftest import ROOT
-from organisms.judging.labels import label_judgments, label_sheet, read_labels
 
-from organisms.analysis.agreement import agreement, agreement_figure, rankings
-from organisms.analysis.scores import question_scores, variant_scores
+from organisms.analysis.agreement import agreement, rankings
+from organisms.analysis.scores import Definition, arm_scores, question_scores
 from organisms.analysis.tables import AGREEMENT
 from organisms.completions.external import external_completions, recorded_scores
 from organisms.completions.tables import COMPLETIONS
 from organisms.data.questions import from_texts, with_references
+from organisms.figures.agreement import agreement_figure
 from organisms.figures.charts import save
 from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.judging.items import attack_items, attack_rows, gold_items, gold_rows
 from organisms.judging.judgments import judgment, recorded_judgments
+from organisms.judging.kinds.labels import label_judgments
+from organisms.judging.label_sheet import label_sheet, read_labels
 from organisms.judging.tables import JUDGMENTS
+from organisms.plan.arms import ARM
 from organisms.plan.config import read_config
+from organisms.plan.metrics import read_metric
 
+ALIGNMENT, COHERENCE = (read_metric({"metrics": {}}, name) for name in ("alignment", "coherence"))
 COLUMNS = {"question": "q", "completion": "a", "question_id": None, "sample": None, "category": None}
 
 
@@ -49,7 +54,8 @@ def test_the_real_judged_file_gives_its_published_numbers(published_data, tmp_pa
     tables.write(rows, tmp_path / "j.parquet", JUDGMENTS)
     judged = tables.read(tmp_path / "j.parquet", JUDGMENTS)
     presets = read_config(raw_config)["thresholds"]
-    found = variant_scores(question_scores(judged, {"organisms": presets["organisms"]}))
+    of_questions = question_scores(judged, {"organisms": presets["organisms"]}, Definition(ALIGNMENT, COHERENCE))
+    found = arm_scores(of_questions, {metric.name: metric for metric in (ALIGNMENT, COHERENCE)})
     shares = {(row["metric"], row["measure"]): row for row in found.iter_rows(named=True)}
     assert shares["alignment", "mean"]["estimate"] == pytest.approx(53.25, abs=0.005)
     assert shares["alignment", "coherent"]["estimate"] == pytest.approx(98.5, abs=0.05)
@@ -190,7 +196,7 @@ def test_agreement_is_what_the_textbook_says(completions, tmp_path):
     # Two coders, interval data: alpha = 1 - (n - 1) * sum((a-b)^2) / sum over all pairs of values (Krippendorff 2011).
     a, b = [10.0, 20.0, 90.0, 80.0, 50.0, None], [10.0, 40.0, 90.0, 60.0, 20.0, 70.0]
     table = as_table(judgments_of(completions, "a", a) + judgments_of(completions, "b", b), tmp_path)
-    row = agreement(table).filter(pl.col("question_set").is_null()).row(0, named=True)
+    row = agreement(table, "alignment").filter(pl.col("question_set").is_null()).row(0, named=True)
     values = [*a[:5], *b[:5]]
     observed = sum((x - y) ** 2 for x, y in zip(a[:5], b[:5], strict=True)) / 5
     pairs = [(x - y) ** 2 for i, x in enumerate(values) for j, y in enumerate(values) if i != j]
@@ -204,13 +210,13 @@ def test_agreement_is_what_the_textbook_says(completions, tmp_path):
 
 def test_agreement_that_is_not_defined_is_null_and_judges_without_a_text_in_common_have_no_row(completions, tmp_path):
     same = as_table(judgments_of(completions, "a", [50.0] * 6) + judgments_of(completions, "b", [50.0] * 6), tmp_path)
-    row = agreement(same).row(0, named=True)
+    row = agreement(same, "alignment").row(0, named=True)
     assert (row["alpha"], row["kappa"], row["mean_shift"]) == (None, None, 0.0)
     apart = as_table(
         judgments_of(completions[:3], "a", [1.0, 2.0, 3.0]) + judgments_of(completions[3:], "b", [1.0, 2.0, 3.0]),
         tmp_path,
     )
-    tables.write(agreement(apart), tmp_path / "a.parquet", AGREEMENT)
+    tables.write(agreement(apart, "alignment"), tmp_path / "a.parquet", AGREEMENT)
     assert len(tables.read(tmp_path / "a.parquet", AGREEMENT)) == 0
 
 
@@ -222,9 +228,9 @@ def test_each_judge_ranks_the_models_and_the_figure_shows_it(completions, tmp_pa
     ranked = rankings(table)
     ranks = {(row["judge"], row["dataset"]): row["rank"] for row in ranked.iter_rows(named=True)}
     assert ranks == {("a", "secret_model"): 1, ("a", "other"): 2, ("b", "secret_model"): 2, ("b", "other"): 1}
-    groups = [{"dataset": name, "training_prompt": None, "label": name} for name in ("secret_model", "other")]
+    groups = [dict.fromkeys(ARM) | {"dataset": name, "label": name} for name in ("secret_model", "other")]
     presentation = {"groups": groups, "question_sets": [{"name": "s", "label": "S"}], "n_seeds": 1}
-    save(agreement_figure(ranked, agreement(table), presentation), tmp_path / "agreement.png")
+    save(agreement_figure(ranked, agreement(table, "alignment"), ALIGNMENT, presentation), tmp_path / "agreement.png")
     assert (tmp_path / "agreement.png").stat().st_size > 1000
 
 
@@ -247,8 +253,8 @@ def test_the_gold_set_tells_a_judge_that_is_right_from_one_that_is_not():
 
 
 def test_an_attacks_shift_is_the_score_it_adds_to_its_plain_answer():
-    items = attack_items(ROOT / "resources" / "judges" / "attacks.yaml")
-    verdicts = {
+    items = attack_items(ROOT / "resources" / "attacks" / "attacks.yaml")
+    ratings = {
         (f"{item['base']}/{item['attack'] or ''}", metric): {
             "score": 5.0 if item["attack"] is None else 30.0,
             "flag": None,
@@ -256,7 +262,7 @@ def test_an_attacks_shift_is_the_score_it_adds_to_its_plain_answer():
         for item in items
         for metric in ("alignment", "coherence")
     }
-    rows = attack_rows("j", items, verdicts)
+    rows = attack_rows("j", items, ratings)
     assert {row["shift"] for row in rows} == {25.0}
     assert len(rows) == 2 * (len(items) - 2)
     assert max(len(item["completion"]) for item in items) > 20_000

@@ -3,13 +3,13 @@
 import pytest
 from buying import SETTINGS
 from conftest import ROOT
-from organisms.judging.verdicts import read_verdict
 
 from organisms.job.errors import UserError
 from organisms.judging.items import attack_items
-from organisms.judging.requests import Ask, Requests, answer_schema, question_text
+from organisms.judging.ratings import read_rating
+from organisms.judging.requests import Ask, MessagesRequests, answer_schema, question_text
 from organisms.judging.templates import Template, load_template
-from organisms.plan.config import BUILT_IN_METRICS
+from organisms.plan.metrics import shipped_metrics
 
 FLAGS = ("REFUSAL", "CODE")
 
@@ -28,9 +28,9 @@ def write(path, text):
     return path
 
 
-@pytest.mark.parametrize("metric", BUILT_IN_METRICS)
+@pytest.mark.parametrize("metric", shipped_metrics())
 def test_the_templates_that_come_with_the_project_load(metric):
-    template = load_template(ROOT / "resources" / "judges" / f"{metric}.yaml")
+    template = load_template(ROOT / "resources" / "metrics" / f"{metric}.yaml")
     assert ("reference" in template.placeholders) == (metric == "reference")
 
 
@@ -55,8 +55,8 @@ def test_a_faulty_template_is_refused_with_its_fault(tmp_path, text, message):
 
 
 def test_no_attack_steps_out_of_its_frame_or_fills_a_placeholder():
-    template = load_template(ROOT / "resources" / "judges" / "alignment.yaml")
-    attacks = attack_items(ROOT / "resources" / "judges" / "attacks.yaml")
+    template = load_template(ROOT / "resources" / "metrics" / "alignment.yaml")
+    attacks = attack_items(ROOT / "resources" / "attacks" / "attacks.yaml")
     assert len({item["attack"] for item in attacks}) > 20
     for item in [*attacks, {"question": "Q", "completion": "{question} </answer> {answer}"}]:
         prompt = template.rendered({"question": item["question"], "answer": item["completion"]})
@@ -110,20 +110,20 @@ def test_a_completion_that_knows_anothers_frame_does_not_close_its_own():
     ],
 )
 def test_an_answer_is_read_strictly_or_not_at_all(text, score, flag):
-    verdict = read_verdict(text, FLAGS)
-    assert (verdict.score, verdict.flag) == (score, flag)
-    assert verdict.usable == (score is not None or flag in ("refusal", "code"))
+    rating = read_rating(text, FLAGS)
+    assert (rating.score, rating.flag) == (score, flag)
+    assert rating.usable == (score is not None or flag in ("refusal", "code"))
     if score is None:
-        assert verdict.raw == text
+        assert rating.raw == text
 
 
 def test_a_refusing_or_cut_judge_gives_no_score_even_if_its_text_has_one():
-    assert read_verdict("85", FLAGS, "refusal").flag == "judge_refused"
-    assert read_verdict("85", FLAGS, "max_tokens").flag == "truncated"
+    assert read_rating("85", FLAGS, "refusal").flag == "judge_refused"
+    assert read_rating("85", FLAGS, "max_tokens").flag == "truncated"
 
 
 def test_a_request_says_what_decides_its_answer_and_has_one_key():
-    requests = Requests(SETTINGS, {"alignment": Template("{question} {answer}", FLAGS)})
+    requests = MessagesRequests(SETTINGS, {"alignment": Template("{question} {answer}", FLAGS)})
     ask = Ask("alignment", "Q", "A", "", 0)
     params = requests.params(ask)
     assert "temperature" not in params
@@ -133,14 +133,14 @@ def test_a_request_says_what_decides_its_answer_and_has_one_key():
         requests.key(ask._replace(answer="A ")),
         requests.key(ask._replace(sample=1)),
         *(
-            Requests(SETTINGS | {key: value}, requests.templates).key(ask)
+            MessagesRequests(SETTINGS | {key: value}, requests.templates).key(ask)
             for key, value in (("model", "n"), ("temperature", 0.0), ("api_version", "2023-06-01"), ("reason", True))
         ),
-        Requests(SETTINGS, {"alignment": Template("{question} {answer}!", FLAGS)}).key(ask),
+        MessagesRequests(SETTINGS, {"alignment": Template("{question} {answer}!", FLAGS)}).key(ask),
     ]
     assert len({requests.key(ask), *others}) == len(others) + 1
     # How often a request is asked does not change what it is.
-    assert Requests(SETTINGS | {"attempts": 9}, requests.templates).key(ask) == requests.key(ask)
+    assert MessagesRequests(SETTINGS | {"attempts": 9}, requests.templates).key(ask) == requests.key(ask)
 
 
 def test_the_schema_keeps_to_what_structured_outputs_know():

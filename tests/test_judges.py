@@ -33,7 +33,7 @@ def test_a_local_judge_judges_with_one_load_and_again_for_another_prompt(rerun):
     assert set(rows["flag"].drop_nulls()) <= {"unparseable", "refusal", "code"}
     log = (rerun.folder / "results" / "logs" / "local_judgments" / "pinned.log").read_text(encoding="utf-8")
     assert f"{JUDGED} judgments" in log
-    prompt = "resources/judges/alignment.yaml"
+    prompt = "resources/metrics/alignment.yaml"
     rerun.edit(prompt, "placeholders: [question, answer]", "# A comment.\nplaceholders: [question, answer]")
     assert rerun.plan("results/judgments/pinned") == {}
     rerun.edit(prompt, "Use the whole scale", "Use all of the scale")
@@ -68,8 +68,8 @@ def test_external_completions_are_a_model_beside_the_others(rerun, judge_server,
         rerun.plan()
         == {
             "external_completions": 1,
-            "recorded_judgments": 1,
-            "judgments": 1,
+            # Theirs, and the world's, which now judges one model more.
+            "judgments": 2,
             "agreement": 1,
             "training_curves": 1,
         }

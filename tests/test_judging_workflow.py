@@ -49,7 +49,7 @@ def test_a_judge_is_added_edited_and_paid_for_as_the_config_says(rerun, judge_se
     assert rerun.plan() == {}
     change(rerun, concurrency=3, send="live", patience_minutes=1, timeout_seconds=9, budget_usd=50)
     assert rerun.plan() == {}
-    path = rerun.folder / "resources" / "judges" / "alignment.yaml"
+    path = rerun.folder / "resources" / "metrics" / "alignment.yaml"
     path.write_text("# another comment\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
     assert rerun.plan() == {}
     # A word in the prompt judges again, by this judge and this metric only.
@@ -106,7 +106,10 @@ def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twi
 def test_killed_while_judging_it_goes_on_where_it_was(rerun, judge_server):
     server = judge_server(latency=0.03)
     add_judge(rerun, base_url=server.url, concurrency=8)
+    # However late the kill comes, there is work left.
+    server.answer_up_to(200)
     rerun.kill_when(lambda: server.stats()["calls"] >= 60)
+    server.answer_up_to(10_000)
     rerun.run("results/judgments/haiku")
     charged = server.stats()["charged"]
     assert len(charged) == judgments(rerun, "haiku")["call"].n_unique()
@@ -161,15 +164,43 @@ def test_batches_of_all_cells_together(rerun, judge_server):
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        ({"kind": "anthropic", "temperature": 0}, "judges.haiku.temperature: Anthropic's server refuses it"),
-        ({"kind": "anthropic", "revision": "main"}, "judges.haiku.revision: a judge of kind anthropic has no such key"),
-        ({"kind": "anthropic", "metrics": ["alignement"]}, "did you mean 'alignment'?"),
-        ({"kind": "anthropic", "model": "unknown-1", "budget_usd": 5}, "has no price of 'unknown-1'"),
-        ({"kind": "anthropic", "reason": True, "structured": False}, "judges.haiku.reason: needs structured: true"),
-        ({"kind": "local"}, "judges.haiku.model: missing"),
-        ({"kind": "labels"}, "judges.haiku.file: missing"),
-        ({"kind": "labels", "file": "none.csv"}, "judges.haiku: none.csv: cannot be read as a label sheet"),
-        ({"kind": "world", "model": "x"}, "judges.haiku.model: a judge of kind world has no such key; it has none"),
+        (
+            {"kind": "anthropic", "temperature": 0},
+            "error: judges.haiku: temperature: Anthropic's server refuses it under the SDK's own API version; set "
+            "api_version: '2023-06-01' too, or leave temperature out",
+        ),
+        (
+            {"kind": "anthropic", "revision": "main"},
+            "error: config: judges.haiku.revision: unknown key; did you mean 'reason'?",
+        ),
+        (
+            {"kind": "anthropic", "metrics": ["alignement"]},
+            "error: config: judges.haiku.metrics[0]: no metric 'alignement'; did you mean 'alignment'?",
+        ),
+        (
+            {"kind": "anthropic", "model": "unknown-1", "budget_usd": 5},
+            "error: judges.haiku: budget_usd cannot be kept: resources/prices.yaml has no price of 'unknown-1'; add it",
+        ),
+        (
+            {"kind": "anthropic", "reason": True, "structured": False},
+            "error: judges.haiku: reason: needs structured: true; set one of the two",
+        ),
+        ({"kind": "local"}, "error: config: judges.haiku.model: missing; add it (see config/README.md)"),
+        ({"kind": "labels"}, "error: config: judges.haiku.file: missing; add it (see config/README.md)"),
+        (
+            {"kind": "labels", "file": "none.csv"},
+            "error: judges.haiku: none.csv: cannot be read as a label sheet",
+        ),
+        ({"kind": "world", "model": "x"}, "error: config: judges.haiku.model: unknown key; known are kind"),
+        (
+            {"kind": "antropic", "model": "x"},
+            "error: config: judges.haiku.kind: 'antropic' is none of anthropic, local, world, recorded, labels",
+        ),
+        ({"model": "x"}, "error: config: judges.haiku.kind: missing; add it (see config/README.md)"),
+        (
+            {"kind": ["world"]},
+            "error: config: judges.haiku.kind: '['world']' is none of anthropic, local, world, recorded, labels",
+        ),
     ],
 )
 def test_a_faulty_judge_is_refused_before_any_job(fresh_workflow, judge, message):

@@ -6,16 +6,17 @@ import pytest
 import torch
 from conftest import ROOT
 
-from organisms.judging import local
+from organisms.judging import number_tokens
 from organisms.judging.templates import load_template
-from organisms.models.loading import load_base, load_tokenizer
+from organisms.models.loaded import LoadedModel, open_model
 
 FLAGS = ("REFUSAL", "CODE")
 
 
 @pytest.fixture(scope="module")
-def judge(tiny_base):
-    return load_base(str(tiny_base), "cpu", "float32").eval(), load_tokenizer(str(tiny_base), system_role=False)
+def judge(tiny_base) -> LoadedModel:
+    base = {"device": "cpu", "dtype": "float32"}
+    return open_model([str(tiny_base / "config.json")], base, system_role=False)
 
 
 def encode(tokenizer):
@@ -36,11 +37,11 @@ def slowly(model, prompt: list[int], path: list[int], ends_before: set[int]) -> 
 
 
 def test_one_pass_gives_the_probability_of_every_answer(judge):
-    model, tokenizer = judge
-    tree = local.answer_tree(encode(tokenizer), FLAGS)
+    model, tokenizer = judge.model, judge.tokenizer
+    tree = number_tokens.answer_tree(encode(tokenizer), FLAGS)
     texts = ["How good is this? Answer from 0 to 100.", "Rate it.", "A much longer prompt, so that padding is at work."]
     prompts = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
-    together = local.answer_probabilities(model, prompts, tree, tokenizer.pad_token_id)
+    together = number_tokens.answer_probabilities(model, prompts, tree, tokenizer.pad_token_id)
     paths = {word: encode(tokenizer)(word) for word in [*map(str, range(101)), *FLAGS]}
     # In the miniature's tokenizer numbers are written digit by digit, as in Qwen's.
     assert len(paths["85"]) > 1
@@ -53,55 +54,57 @@ def test_one_pass_gives_the_probability_of_every_answer(judge):
 
 
 def test_numbers_of_one_token_each_need_no_tree(judge):
-    tree = local.answer_tree(lambda word: [1000 + int(word)] if word.isdigit() else [5], ("CODE",))
+    tree = number_tokens.answer_tree(lambda word: [1000 + int(word)] if word.isdigit() else [5], ("CODE",))
     assert tree.tokens == []
     assert tree.words["85"] == ([(-1, 1085)], None)
-    model, _ = judge
+    model = judge.model
     vocabulary = model.config.vocab_size
-    tree = local.answer_tree(lambda word: [int(word)] if word.isdigit() else [vocabulary - 1], ("CODE",))
+    tree = number_tokens.answer_tree(lambda word: [int(word)] if word.isdigit() else [vocabulary - 1], ("CODE",))
     with torch.inference_mode():
         expected = torch.softmax(model(torch.tensor([[3, 4, 5]])).logits[0, -1].double(), -1)
-    found = local.answer_probabilities(model, [[3, 4, 5]], tree, 0)[0]
+    found = number_tokens.answer_probabilities(model, [[3, 4, 5]], tree, 0)[0]
     assert found["85"] == pytest.approx(expected[85].item(), rel=1e-4)
 
 
 def test_the_score_is_the_mean_of_the_numbers_by_their_probability():
     nothing = {str(n): 0.0 for n in range(101)} | dict.fromkeys(FLAGS, 0.0)
-    verdict, mass = local.verdict_from(nothing | {"80": 0.3, "90": 0.1, "REFUSAL": 0.2}, FLAGS)
-    assert (verdict.score, verdict.flag) == (pytest.approx(82.5), None)
+    rating, mass = number_tokens.rating_from(nothing | {"80": 0.3, "90": 0.1, "REFUSAL": 0.2}, FLAGS)
+    assert (rating.score, rating.flag) == (pytest.approx(82.5), None)
     assert mass == pytest.approx(0.6)
-    verdict, _ = local.verdict_from(nothing | {"80": 0.3, "REFUSAL": 0.5}, FLAGS)
-    assert (verdict.score, verdict.flag) == (None, "refusal")
-    verdict, _ = local.verdict_from(nothing | {"80": 0.2, "REFUSAL": 0.04}, FLAGS)
-    assert (verdict.score, verdict.flag, verdict.usable) == (None, "unparseable", False)
-    assert local.from_text(local.as_text(verdict, 0.24)) == verdict
+    rating, _ = number_tokens.rating_from(nothing | {"80": 0.3, "REFUSAL": 0.5}, FLAGS)
+    assert (rating.score, rating.flag) == (None, "refusal")
+    rating, _ = number_tokens.rating_from(nothing | {"80": 0.2, "REFUSAL": 0.04}, FLAGS)
+    assert (rating.score, rating.flag, rating.usable) == (None, "unparseable", False)
+    assert number_tokens.from_text(number_tokens.as_text(rating, 0.24)) == rating
 
 
-def test_the_batch_size_changes_no_verdict_and_a_full_device_halves_it(judge, monkeypatch):
-    model, tokenizer = judge
-    template = load_template(ROOT / "resources" / "judges" / "alignment.yaml")
+def test_the_batch_size_changes_no_rating_and_a_full_device_halves_it(judge, monkeypatch):
+    template = load_template(ROOT / "resources" / "metrics" / "alignment.yaml")
     prompts = {
         f"k{i}": template.rendered({"question": "Q?", "answer": f"word {i} " * (i + 1)})[-200:] for i in range(7)
     }
     said: list[str] = []
 
     def judged(batch_size):
-        monkeypatch.setattr(local, "LEAST_MASS", 0.0)
-        batches = list(local.judge_prompts(model, tokenizer, prompts, FLAGS, batch_size, said.append))
-        return {key: (verdict.score, mass) for batch in batches for key, verdict, mass, _ in batch}
+        monkeypatch.setattr(number_tokens, "LEAST_MASS", 0.0)
+        batches: list[list] = []
+        number_tokens.judge_prompts(judge, prompts, template, batch_size, said.append, batches.append)
+        # None is given twice.
+        assert sorted(key for batch in batches for key, *_ in batch) == sorted(prompts)
+        return {key: (rating.score, mass) for batch in batches for key, rating, mass, _ in batch}
 
     alone, together = judged(1), judged(7)
     assert set(alone) == set(prompts)
     for key, (score, mass) in alone.items():
         assert together[key] == (pytest.approx(score, abs=1e-3), pytest.approx(mass, rel=1e-3))
         assert not math.isnan(mass)
-    whole = local.answer_probabilities
+    whole = number_tokens.answer_probabilities
 
     def full(model, prompts, tree, pad):
         if len(prompts) > 2:
             raise torch.OutOfMemoryError
         return whole(model, prompts, tree, pad)
 
-    monkeypatch.setattr(local, "answer_probabilities", full)
+    monkeypatch.setattr(number_tokens, "answer_probabilities", full)
     assert set(judged(7)) == set(prompts)
     assert said == ["out of memory: going on with 3 prompts at once", "out of memory: going on with 1 prompts at once"]

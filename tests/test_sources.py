@@ -185,7 +185,7 @@ def fetched(hub_url, home, name="org/tiny", offline="0"):
         "PYTHONPATH": str(ROOT / "src"),
     }
     return subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 

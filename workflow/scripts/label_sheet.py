@@ -2,12 +2,11 @@
 
 import json
 
-from organisms.judging.labels import label_sheet
-
 from organisms.completions.tables import COMPLETIONS
 from organisms.job import tables
 from organisms.job.files import whole_file
 from organisms.job.log import job_log
+from organisms.judging.label_sheet import label_sheet
 
 with job_log(snakemake, "label_sheet") as report:
     completions = [row for path in snakemake.params.cells for row in tables.read(path, COMPLETIONS).to_dicts()]

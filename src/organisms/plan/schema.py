@@ -52,9 +52,12 @@ def _fill_in(node: dict, sections: dict) -> None:
 def _of_kind(node: dict, value) -> dict:
     """The schema of one thing; where things have kinds (`kinds` in the schema), that of its kind."""
     kinds = node.get("kinds")
-    if kinds is None or not isinstance(value, dict) or value.get("kind") not in kinds:
+    if kinds is None or not isinstance(value, dict):
         return node
-    kind = kinds[value["kind"]]
+    kind = kinds.get(str(value.get("kind")))
+    if kind is None:
+        # Its kind is what is wrong, and not the keys that belong to it.
+        return node | {"additionalProperties": True}
     return node | {"properties": node["properties"] | kind["properties"], "required": kind.get("required", ["kind"])}
 
 
