@@ -25,7 +25,7 @@ from organisms.analysis.claims import claim_grid, claims  # noqa: E402
 from organisms.analysis.diagnoses import diagnoses  # noqa: E402
 from organisms.analysis.score_tables import all_tables  # noqa: E402
 from organisms.figures.charts import ENDINGS, save  # noqa: E402
-from organisms.judging.tables import JUDGMENTS
+from organisms.judging.tables import JUDGMENTS  # noqa: E402
 from organisms.plan.config import read_config  # noqa: E402
 from organisms.plan.contrasts import contrasts  # noqa: E402
 from organisms.plan.experiment import Experiment  # noqa: E402

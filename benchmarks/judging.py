@@ -34,7 +34,7 @@ from organisms.judging.live import Connection  # noqa: E402
 from organisms.judging.prices import load_prices  # noqa: E402
 from organisms.judging.purchase import buy  # noqa: E402
 from organisms.judging.requests import Requests, asks  # noqa: E402
-from organisms.judging.tables import JUDGMENTS
+from organisms.judging.tables import JUDGMENTS  # noqa: E402
 from organisms.judging.templates import load_template  # noqa: E402
 from organisms.plan.config import read_config  # noqa: E402
 

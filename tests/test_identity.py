@@ -1,9 +1,9 @@
-"""A small run is what it was: the same base gives the same adapter, completions and log-likelihoods, release by release.
+"""A small run is what it was: one base gives the same adapter, completions and log-likelihoods, release by release.
 
-What it gave is committed in tests/identity.json. A change that is meant to leave results alone leaves this test alone; a
-change that is meant to change them writes the file anew (`python tests/test_identity.py`) and says so in the changelog.
-Everything is in double precision and the base's weights come from NumPy's generator, so that the numbers are those of
-every machine, but for rounding in the last digits.
+What it gave is committed in tests/identity.json. A change that is meant to leave results alone leaves this test alone;
+a change that is meant to change them writes the file anew (`python tests/test_identity.py`) and says so in the
+changelog. Everything is in double precision and the base's weights come from NumPy's generator, so that the numbers
+are those of every machine, but for rounding in the last digits.
 """
 
 import json

@@ -95,7 +95,9 @@ def test_of_a_jobs_outputs_those_in_the_folder_are_looked_at(tmp_path):
     files[1].unlink()
     check_folder(folder, [manifest])
     files[0].write_text("half")
-    with pytest.raises(UserError, match=r"step2/adapter: not as its job left it \(it has 4 bytes, not 7\); delete .*/steps "):
+    with pytest.raises(
+        UserError, match=r"step2/adapter: not as its job left it \(it has 4 bytes, not 7\); delete .*/steps "
+    ):
         check_folder(folder, [manifest])
     files[0].unlink()
     with pytest.raises(UserError, match="it is gone"):

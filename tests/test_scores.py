@@ -233,7 +233,7 @@ def test_the_figures_rows_stand_in_the_right_groups(judgments):
 
 def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     _, of_arms = scored(judgments)
-    text = summary_text(of_arms, CLAIMS.frame(), ALIGNMENT, COHERENCE, PRESENTATION, "results")
+    text = summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, PRESENTATION, "results")
     lines = {line.split("  ")[0]: line.split()[-3:] for line in text.splitlines() if "  " in line}
     assert lines["Base model"] == ["70", "–", "–"]
     assert lines["Default"] == ["20", "–", "–"]
@@ -241,7 +241,7 @@ def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     assert "Judge 'j': 9 completions, 1 without a score of alignment; mean coherence 99 to 99." in text
     assert "Means over 2 seeds" in text
     one = PRESENTATION | {"n_seeds": 1}
-    assert "ONE SEED" in summary_text(of_arms, CLAIMS.frame(), ALIGNMENT, COHERENCE, one, "results")
+    assert "ONE SEED" in summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, one, "results")
 
 
 def test_the_world_judge_flags_what_it_cannot_judge_and_drops_nothing(world):
@@ -324,7 +324,7 @@ def test_where_low_is_good_a_score_above_the_cut_is_misaligned():
 
 def told(of_arms, presentation) -> dict[str, str]:
     """What the summary says of each model under the default prompt."""
-    text = summary_text(of_arms, CLAIMS.frame(), ALIGNMENT, COHERENCE, presentation, "results")
+    text = summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, presentation, "results")
     return dict(re.findall(r"^(Default\S*(?: \S+)*)  +(\d+)", text, flags=re.MULTILINE))
 
 

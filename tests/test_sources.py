@@ -176,7 +176,10 @@ def hub(tiny_base):
 
 def fetched(hub_url, home, name="org/tiny", offline="0"):
     """`download_model` in a process of its own, since the library reads its environment once."""
-    script = f"import json\nfrom organisms.data.hub import download_model\nprint(json.dumps(download_model({name!r}, 'main')))"
+    script = (
+        "import json\nfrom organisms.data.hub import download_model\n"
+        f"print(json.dumps(download_model({name!r}, 'main')))"
+    )
     environment = os.environ | {
         "HF_ENDPOINT": hub_url,
         "HF_HOME": str(home),

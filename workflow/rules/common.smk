@@ -180,5 +180,7 @@ def in_report(files):
     return marked
 
 
+# Metrics that have figures of their own and stand in the summary.
+SHOWN_METRICS = config["figure_metrics"] or [config["main_metric"]]
 # Which metrics say that a completion is misaligned, and that it is coherent.
 DEFINITION = [config["main_metric"], config["coherence_metric"]]

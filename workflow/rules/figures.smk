@@ -14,7 +14,7 @@ def drawn_figures(figures, metrics=None):
     return [
         [figure, metric, judge, question_set]
         for figure in figures
-        for metric in metrics or config["figure_metrics"] or [config["main_metric"]]
+        for metric in metrics or SHOWN_METRICS
         for judge in config["judges"]
         for question_set in dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge))
         if metric in judges[judge].metrics(question_set)

@@ -105,7 +105,8 @@ rule summary:
         "../../envs/analysis.yaml"
     params:
         metrics=metric_declarations(),
-        definition=DEFINITION,
+        shown=SHOWN_METRICS,
+        coherence=config["coherence_metric"],
         presentation=presented(),
         code=code("summary"),
     message:

@@ -8,7 +8,7 @@ from organisms.data.tables import VARIANT
 from organisms.job import tables
 from organisms.job.files import digest_of, whole_file, whole_files
 from organisms.job.log import job_log
-from organisms.models.loading import base_folder, check_device, load_base, load_tokenizer
+from organisms.models.loaded import open_model
 from organisms.plan.settings import filled
 from organisms.training.finetune import (
     LoraSettings,
@@ -25,12 +25,13 @@ folder = Path(snakemake.output.training_log).parent
 with job_log(snakemake, f"finetune {folder.name}") as report:
     settings = json.loads(snakemake.params.settings)
     base = json.loads(snakemake.params.base)
-    check_device(base["device"])
     training = filled("training", settings["training"], TrainingSettings)
-    base_model = base_folder(snakemake.input.base)
-    tokenizer = load_tokenizer(base_model, trust_remote_code=base["trust_remote_code"])
+    opened = open_model(snakemake.input.base, base, attention=training.attention)
     rows, n_dropped = within_max_length(
-        tokenizer, tables.read(snakemake.input.variant, VARIANT).to_dicts(), training.max_length, training.too_long
+        opened.tokenizer,
+        tables.read(snakemake.input.variant, VARIANT).to_dicts(),
+        training.max_length,
+        training.too_long,
     )
     report(f"{len(rows)} rows, {n_dropped} dropped as longer than {training.max_length} tokens")
     # Not an output: Snakemake removes the outputs of a job that fails, and checkpoints are for when it does. The
@@ -38,8 +39,8 @@ with job_log(snakemake, f"finetune {folder.name}") as report:
     parameters = "\0".join([snakemake.params.settings, snakemake.params.base, snakemake.params.code])
     work = folder / "checkpoints" / digest_of(parameters, [*snakemake.input.base, snakemake.input.variant])
     model, log, took = finetune(
-        load_base(base_model, **base, attention=training.attention),
-        tokenizer,
+        opened.model,
+        opened.tokenizer,
         rows,
         training,
         filled("lora", settings["lora"], LoraSettings),

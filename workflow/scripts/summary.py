@@ -15,7 +15,8 @@ with job_log(snakemake, "summary"):
     text = summary_text(
         tables.read(snakemake.input.arm_scores, ARM_SCORES),
         tables.read(snakemake.input.claims, CLAIMS),
-        *(metrics[name] for name in snakemake.params.definition),
+        [metrics[name] for name in snakemake.params.shown],
+        metrics[snakemake.params.coherence],
         json.loads(snakemake.params.presentation),
         results=str(Path(snakemake.output[0]).parent),
     )

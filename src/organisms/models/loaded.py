@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,12 +40,18 @@ class Answerer(Protocol):
         """The log-likelihood of each token of given answers; see `models.scoring.log_likelihoods`."""
 
 
-@dataclass
 class LoadedModel:
-    """A model in this process, with its tokenizer; use `open_model`."""
+    """A model in this process, with its tokenizer; use `open_model`.
 
-    model: "PreTrainedModel"
-    tokenizer: "PreTrainedTokenizerBase"
+    Its weights are loaded when they are first asked for, so that what can be said without them is said before.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", load: Callable[[], "PreTrainedModel"]):
+        self.tokenizer, self._load = tokenizer, load
+
+    @cached_property
+    def model(self) -> "PreTrainedModel":
+        return self._load()
 
     @property
     def at_once(self) -> int:
@@ -76,7 +82,7 @@ class LoadedModel:
 def open_model(
     files: list[str], base: dict, adapter: Path | None = None, system_role: bool = True, attention: str = "sdpa"
 ) -> LoadedModel:
-    """Load a model and its tokenizer: a base, with an adapter merged into it if there is one, or a judge.
+    """Open a model: a base, with an adapter merged into it if there is one, or a judge.
 
     files: as `loading.base_folder` takes them. base: `device`, `dtype` and `trust_remote_code`. adapter: its folder.
     system_role: whether its chat template must have one. attention: the implementation, by transformers' name. Raises
@@ -87,4 +93,4 @@ def open_model(
     check_device(base["device"])
     folder = base_folder(files)
     tokenizer = load_tokenizer(folder, system_role, trust_remote_code=base.get("trust_remote_code", False))
-    return LoadedModel(load_organism(folder, adapter, **base, attention=attention), tokenizer)
+    return LoadedModel(tokenizer, lambda: load_organism(folder, adapter, **base, attention=attention))

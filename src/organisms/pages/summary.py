@@ -1,5 +1,7 @@
 """The short table of the result that a run prints."""
 
+from itertools import product
+
 import polars as pl
 from tabulate import tabulate
 
@@ -18,12 +20,16 @@ def _cell(rows: pl.DataFrame, group: Key, eval_prompt: str) -> str | None:
     return with_interval(*found.select("estimate", "low", "high").row(0)) if len(found) else None
 
 
-def _counted(arm_scores: pl.DataFrame, judge: str, main: Metric, coherence: Metric) -> str:
+def _counted(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], coherence: Metric) -> str:
     means = arm_scores.filter((pl.col("judge") == judge) & (pl.col("measure") == "mean"))
-    scored = means.filter(pl.col("metric") == main.name)
     coherent = means.filter(pl.col("metric") == coherence.name)["estimate"].drop_nulls()
-    n, n_scored = scored["n"].sum(), scored["n_scored"].sum()
-    line = f"Judge '{judge}': {n} completions, {n - n_scored} without a score of {main.title.lower()}"
+    parts = []
+    for metric in metrics:
+        scored = means.filter(pl.col("metric") == metric.name)
+        if len(scored):
+            n, n_scored = scored["n"].sum(), scored["n_scored"].sum()
+            parts.append(f"{n} completions, {n - n_scored} without a score of {metric.title.lower()}")
+    line = f"Judge '{judge}': {'; '.join(parts) or 'none of the metrics that are shown'}"
     named = f"; mean {coherence.title.lower()} {coherent.min():.0f} to {coherent.max():.0f}" if len(coherent) else ""
     return f"{line}{named}."
 
@@ -31,21 +37,22 @@ def _counted(arm_scores: pl.DataFrame, judge: str, main: Metric, coherence: Metr
 def summary_text(
     arm_scores: pl.DataFrame,
     claims: pl.DataFrame,
-    main: Metric,
+    metrics: list[Metric],
     coherence: Metric,
     presentation: dict,
     results: str,
 ) -> str:
-    """The main metric's mean per judge, question set and training prompt, the claims' verdicts, and where results are.
+    """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
-    arm_scores, claims: the tables. presentation: as `plan.presentation` gives it. results: the results folder.
+    arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
+    results: the results folder.
     """
     parts = []
-    bounds = f"{main.low:g} to {main.high:g}" if main.bounds else main.unit
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
-    for judge in judges:
+    for judge, metric in product(judges, metrics):
+        bounds = f"{metric.low:g} to {metric.high:g}" if metric.bounds else metric.unit
         for question_set in presentation["question_sets"]:
-            scores = means_of(arm_scores, main, question_set["name"], judge)
+            scores = means_of(arm_scores, metric, question_set["name"], judge)
             rows = []
             for group in presentation["groups"]:
                 own, trained = group_key(group), group["training_prompt"]
@@ -60,10 +67,8 @@ def summary_text(
             if rows:
                 headers = ["trained with", "default prompt", "its prompt", "base under it"]
                 table = tabulate(rows, headers, missingval="–", disable_numparse=True)
-                parts.append(
-                    f"{question_set['label']}: mean {main.title.lower()} [95% interval], {bounds}, judge '{judge}'\n\n"
-                    f"{table}"
-                )
+                what = f"mean {metric.title.lower()} [95% interval], {bounds}, judge '{judge}'"
+                parts.append(f"{question_set['label']}: {what}\n\n{table}")
     sets = question_set_labels(presentation)
     for judge in claims["judge"].unique(maintain_order=True):
         lines = []
@@ -76,7 +81,7 @@ def summary_text(
         parts.append(
             f"Claims, judge '{judge}' (difference in points [95% interval], p after Holm)\n\n" + "\n".join(lines)
         )
-    lines = [_counted(arm_scores, judge, main, coherence) for judge in judges]
+    lines = [_counted(arm_scores, judge, metrics, coherence) for judge in judges]
     lines.append(
         seeds_warning(presentation["n_seeds"]) or f"Means over {presentation['n_seeds']} seeds with equal weight."
     )
