@@ -127,7 +127,7 @@ def test_tables_of_scores_have_their_documented_columns(judgments, tmp_path):
         "question_scores": of_questions,
         "scores": scores(of_questions, METRICS),
         "arm_scores": of_arms,
-        "distributions": distributions(judgments),
+        "distributions": distributions(judgments, METRICS),
         "flags": flag_counts(judgments),
         "length_effect": length_effect(judgments),
         "variance": variance(of_questions, judge_variance(judgments)),

@@ -45,7 +45,7 @@ def all_tables(
     of_completions = {
         "question_scores": lambda frame: question_scores(frame, thresholds, definition),
         "question_cuts": lambda frame: question_cuts(frame, definition),
-        "distributions": distributions,
+        "distributions": lambda frame: distributions(frame, metrics),
         "length_effect": length_effect,
     }
     parts: dict[str, list[pl.DataFrame]] = {name: [] for name in of_judgments | of_completions}

@@ -143,12 +143,17 @@ def question_cuts(judgments: pl.DataFrame, definition: Definition) -> pl.DataFra
     return pl.concat(parts)
 
 
-def distributions(judgments: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the distributions table: how many completions of each cell have which score, to the point."""
+def distributions(judgments: pl.DataFrame, metrics: dict[str, Metric]) -> pl.DataFrame:
+    """Rows of the distributions table: how many completions of each cell have which score.
+
+    metrics: declarations by name; a score is rounded to a hundredth of its metric's range.
+    """
+    steps = {name: metric.at(1) - metric.at(0) for name, metric in metrics.items()}
+    step = pl.col("metric").replace_strict(steps, default=1.0, return_dtype=pl.Float64)
     return (
         per_completion(judgments)
         .drop_nulls("score")
-        .group_by([*CELL, "metric", pl.col("score").round(0)])
+        .group_by([*CELL, "metric", ((pl.col("score") / step).round(0) * step).alias("score")])
         .agg(pl.len().cast(pl.Int64).alias("n"))
         .sort([*CELL, "metric", "score"])
     )

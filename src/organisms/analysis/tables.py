@@ -98,7 +98,7 @@ DISTRIBUTIONS = Table(
     _JUDGED
     | {
         "metric": Column(pl.String, "name of the metric"),
-        "score": Column(pl.Float64, "score, rounded to a whole point"),
+        "score": Column(pl.Float64, "score, rounded to a hundredth of the metric's range"),
         "n": Column(pl.Int64, "completions with this score"),
     },
     "tables/distributions.parquet",

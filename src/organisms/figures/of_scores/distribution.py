@@ -27,8 +27,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
             (pl.col("metric") == metric.name) & pl.col("step").is_null(),
         )
     )
-    # The greatest score belongs to the last bin.
-    number = ((pl.col("score") - least) / step).floor().clip(0, 19)
+    # A score on a border belongs to the bin above it, however it is rounded; the greatest to the last one.
+    number = ((pl.col("score") - least) / step + 1e-6).floor().clip(0, 19)
     binned = rows.group_by([*ARM, "eval_prompt", (number * step + least).alias("bin")]).agg(pl.col("n").sum())
     counts = place_in_groups(binned.sort("bin"), presentation["groups"]).filter(pl.col("asked") != CONTROL)
     if not len(counts):
