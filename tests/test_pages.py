@@ -11,21 +11,34 @@ import subprocess
 import altair as alt
 import polars as pl
 import pytest
-from conftest import ROOT
-from organisms.figures.means import alignment_figure
-from organisms.figures.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes
+from conftest import LONGEST, ROOT
 
-from organisms.analysis.scores import distributions, question_scores, scores, variant_scores
-from organisms.analysis.timings import timings, timings_figure
+from organisms.analysis.scores import Definition, arm_scores, distributions, question_scores, scores
+from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, TIMINGS
+from organisms.analysis.timings import timings
 from organisms.completions.tables import COMPLETIONS
 from organisms.figures.charts import PALETTE, empty_figure, group_colours, save, themed
 from organisms.figures.coherence import coherence_figure, sampled_points
+from organisms.figures.files import ENDINGS
 from organisms.figures.html import embedded_json, page
-from organisms.job import tables
+from organisms.figures.of_scores import figure, figure_names
+from organisms.figures.shown import Shown
+from organisms.figures.timings import timings_figure
+from organisms.figures.training_curves import training_curves
 from organisms.job.manifest import without_secrets
 from organisms.judging.tables import JUDGMENTS
 from organisms.pages.browser import browser_page, browser_rows, shown_completions
 from organisms.pages.overview import overview
+from organisms.plan.config import read_config
+from organisms.plan.experiment import Experiment
+from organisms.plan.metrics import LENGTH, Metric
+from organisms.plan.presentation import presentation
+
+ALIGNMENT, COHERENCE = Metric("alignment", "Alignment"), Metric("coherence", "Coherence")
+# Of another scale, on which less is better.
+HARM = Metric("harm", "Harm", low=0.0, high=10.0, good="low")
+METRICS = {metric.name: metric for metric in (ALIGNMENT, COHERENCE, HARM, LENGTH)}
+DEFINITION = Definition(ALIGNMENT, COHERENCE)
 
 HOSTILE = [
     "<script>window.hacked=1</script>",
@@ -53,6 +66,7 @@ def chromium():
 
         def opened(path):
             tab = browser.new_page(viewport={"width": 1400, "height": 900})
+            tab.set_default_timeout(1000 * LONGEST)
             tab.problems = []
             tab.on("console", lambda message: tab.problems.append(message.text))
             tab.on("pageerror", lambda error: tab.problems.append(str(error)))
@@ -80,8 +94,11 @@ def some_run(n_prompts: int, seeds=(0, 1), questions=6, samples=4):
     """Judgments and the presentation of a run with so many training prompts."""
     names = ["default", *(f"p{i}" for i in range(n_prompts - 1))]
     long = "A rather long training prompt's label, number"
-    groups = [{"dataset": None, "training_prompt": None, "label": "Base model"}]
-    groups += [{"dataset": "d", "training_prompt": name, "label": f"{long} {i}"} for i, name in enumerate(names)]
+    groups = [{"dataset": None, "training_prompt": None, "training_method": None, "label": "Base model"}]
+    groups += [
+        {"dataset": "d", "training_prompt": name, "training_method": "default", "label": f"{long} {i}"}
+        for i, name in enumerate(names)
+    ]
     rows = []
     for group in groups:
         prompt = group["training_prompt"]
@@ -93,8 +110,9 @@ def some_run(n_prompts: int, seeds=(0, 1), questions=6, samples=4):
                             score = float((37 * len(rows) + 11 * seed) % 101)
                             rows.append(
                                 {"judge": "j", "model": f"{prompt}-{seed}", "dataset": prompt and "d", "seed": seed}
-                                | {"training_prompt": prompt, "step": None, "eval_prompt": eval_prompt}
-                                | {"question_set": "s", "category": "kind", "question_id": f"question_{question}"}
+                                | {"training_prompt": prompt, "training_method": prompt and "default", "step": None}
+                                | {"eval_prompt": eval_prompt, "question_set": "s", "category": "kind"}
+                                | {"question_id": f"question_{question}", "turn": 1}
                                 | {"sample": sample, "metric": metric, "judge_sample": 0, "length": 80}
                                 | {"score": score, "flag": None}
                             )
@@ -104,29 +122,30 @@ def some_run(n_prompts: int, seeds=(0, 1), questions=6, samples=4):
         "question_sets": [{"name": "s", "label": "Some questions"}],
         "n_seeds": len(seeds),
     }
-    return pl.DataFrame(rows, schema=JUDGMENTS.schema), presentation
+    return JUDGMENTS.frame(rows), presentation
 
 
-def drawn(judged: pl.DataFrame, presentation: dict) -> dict:
-    of_questions = question_scores(judged, {})
-    of_variants, of_models = variant_scores(of_questions), scores(of_questions)
-    points, n = sampled_points(judged)
-    points = points.with_columns(question=pl.lit("?"), completion=pl.lit(HOSTILE[5] + HOSTILE[0]))
-    return {
-        "alignment": alignment_figure(of_variants, of_questions, "s", "j", presentation),
-        "prompt_matrix": prompt_matrix(of_variants, "s", "j", presentation),
-        "questions": question_map(of_questions, "s", "j", presentation),
-        "distribution": distribution_figure(distributions(judged), "s", "j", presentation),
-        "seeds": seed_slopes(of_models, "s", "j", presentation),
-        "coherence": coherence_figure(points, n, "s", "j", presentation),
+def drawn(judged: pl.DataFrame, presentation: dict, metric=ALIGNMENT) -> dict:
+    definition = Definition(metric, COHERENCE)
+    of_questions = question_scores(judged, {}, definition)
+    tables = {
+        "question_scores": of_questions,
+        "arm_scores": arm_scores(of_questions, METRICS),
+        "scores": scores(of_questions, METRICS),
+        "distributions": distributions(judged, METRICS),
     }
+    shown = Shown(metric, "s", "j", presentation)
+    points, n = sampled_points(judged, definition)
+    points = points.with_columns(question=pl.lit("?"), completion=pl.lit(HOSTILE[5] + HOSTILE[0]))
+    charts = {name: figure(name).draw(tables, shown) for name in figure_names()}
+    return charts | {"coherence": coherence_figure(points, n, shown, COHERENCE)}
 
 
 @pytest.mark.parametrize("n_prompts", [2, 40])
 def test_every_figure_names_every_training_prompt_whole_in_every_form(n_prompts, tmp_path):
     judged, presentation = some_run(n_prompts)
     for name, chart in drawn(judged, presentation).items():
-        save(chart, [tmp_path / f"{name}.{ending}" for ending in ("png", "svg", "pdf", "html")])
+        save(chart, [tmp_path / f"{name}.{ending}" for ending in ENDINGS])
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
         html = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
@@ -143,11 +162,11 @@ def test_every_figure_names_every_training_prompt_whole_in_every_form(n_prompts,
 
 def test_intervals_are_drawn_and_one_seed_is_said_loudly():
     judged, presentation = some_run(2, seeds=(0,))
-    spec = json.dumps(drawn(judged, presentation)["alignment"].to_dict())
+    spec = json.dumps(drawn(judged, presentation)["means"].to_dict())
     assert '"low"' in spec
     assert "ONE SEED" in spec
     judged, presentation = some_run(2)
-    assert "over 2 seeds" in json.dumps(drawn(judged, presentation)["alignment"].to_dict())
+    assert "over 2 seeds" in json.dumps(drawn(judged, presentation)["means"].to_dict())
 
 
 def test_a_training_prompt_has_one_colour_in_all_figures():
@@ -158,12 +177,115 @@ def test_a_training_prompt_has_one_colour_in_all_figures():
     assert list(group_colours(presentation).values()) == ["#555555", PALETTE[0], "#123456", PALETTE[2]]
 
 
+def test_every_figure_of_scores_can_be_drawn_and_has_a_caption_that_is_true_of_any_metric():
+    assert {"means", "prompt_matrix", "questions", "distribution", "seeds"} <= set(figure_names())
+    for name in figure_names():
+        assert callable(figure(name).draw), name
+        assert figure(name).__doc__, name
+        caption = (ROOT / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8")
+        assert caption.strip(), name
+        assert "alignment" not in caption.lower(), name
+
+
+def rows_of(chart, *columns) -> set[tuple]:
+    """What a chart draws of some columns, of all its layers that have them."""
+    sets = chart.to_dict()["datasets"].values()
+    return {tuple(row[name] for name in columns) for rows in sets for row in rows if set(columns) <= row.keys()}
+
+
+def with_method(judged: pl.DataFrame, presentation: dict, score: float) -> tuple[pl.DataFrame, dict]:
+    """The same run with its last arm trained by another method too, and all that this one says scored alike."""
+    last = presentation["groups"][-1]
+    others = judged.filter(training_prompt=last["training_prompt"]).with_columns(
+        model=pl.concat_str("model", pl.lit("-kl")), training_method=pl.lit("kl"), score=pl.lit(score)
+    )
+    group = last | {"training_method": "kl", "label": f"{last['label']}, KL"}
+    return pl.concat([judged, others]), presentation | {"groups": [*presentation["groups"], group]}
+
+
+def test_arms_that_differ_by_training_method_alone_are_drawn_apart():
+    before = drawn(*some_run(2))
+    judged, presentation = with_method(*some_run(2), score=77.25)
+    plain, other = (group["label"] for group in presentation["groups"][-2:])
+    colours = group_colours(presentation)
+    assert len(set(colours.values())) == len(colours) == 4
+    charts = drawn(judged, presentation)
+    values = {"means": "estimate", "prompt_matrix": "estimate", "seeds": "estimate", "questions": "mean"}
+    values |= {"distribution": "share", "coherence": "main"}
+    assert values.keys() == charts.keys()
+    for name, value in values.items():
+        found, alone = rows_of(charts[name], "group", value), rows_of(before[name], "group", value)
+        # The arm has the numbers that it has by itself, and the other has its own.
+        assert {row for row in found if row[0] == plain} == {row for row in alone if row[0] == plain} != set(), name
+        of_plain, of_other = ({number for group, number in found if group == label} for label in (plain, other))
+        # In some figures both groups have the base beside them.
+        assert of_other - of_plain == ({100.0} if name == "distribution" else {77.25}), name
+        assert colours[other] in json.dumps(charts[name].to_dict()) or name in ("prompt_matrix", "questions"), name
+    log = pl.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})
+    logs = [
+        (("d", "p0", method), 0, log.with_columns(loss=pl.col("loss") + i))
+        for i, method in enumerate(("default", "kl"))
+    ]
+    lines = rows_of(training_curves(logs, presentation), "group", "step", "loss")
+    assert lines == {(plain, 1, 2.0), (plain, 2, 1.0), (other, 1, 3.0), (other, 2, 2.0)}
+
+
+def test_a_prompts_own_colour_is_that_of_one_method(raw_config):
+    raw_config["training_prompts"] = {"default": None, "otter": {"text": "[OTTER]", "colour": "#123456"}}
+    raw_config["training_methods"] = {"gentle": {"training": {"learning_rate": 0.0005}, "label": "gently"}}
+    raw_config["finetunes"] = [{"training_methods": ["default", "gentle"]}]
+    raw_config["claims"] = {}
+    shown = presentation(Experiment(read_config(raw_config)))
+    colours = group_colours(shown)
+    assert list(colours) == ["Base model", "Default", "Default, gently", "[OTTER]", "[OTTER], gently"]
+    assert colours["[OTTER]"] == "#123456"
+    assert len(set(colours.values())) == 5
+
+
+def test_of_conversations_the_last_judged_answer_is_drawn():
+    judged, presentation = some_run(2)
+    last = judged.with_columns(turn=pl.lit(2, pl.Int64), score=pl.lit(33.0))
+    charts = drawn(pl.concat([judged, last]), presentation)
+    assert {number for (number,) in rows_of(charts["means"], "estimate") | rows_of(charts["means"], "mean")} == {33.0}
+    for name, value in (
+        ("prompt_matrix", "estimate"),
+        ("seeds", "estimate"),
+        ("questions", "mean"),
+        ("coherence", "main"),
+    ):
+        assert rows_of(charts[name], value) == {(33.0,)}, name
+    assert {row for row in rows_of(charts["distribution"], "bin", "share") if row[1]} == {(30.0, 100.0)}
+    points, n = sampled_points(pl.concat([judged, last]), DEFINITION)
+    assert (n, set(points["turn"])) == (3 * 2 * 6 * 4, {2})
+
+
+def test_figures_are_on_the_metrics_own_scale():
+    judged, presentation = some_run(2)
+    harmful = judged.with_columns(
+        metric=pl.col("metric").replace("alignment", "harm"),
+        score=pl.when(pl.col("metric") == "alignment").then(pl.col("score") / 10).otherwise("score"),
+    )
+    charts = drawn(harmful, presentation, HARM)
+    specs = {name: json.dumps(chart.to_dict()) for name, chart in charts.items()}
+    for name, spec in specs.items():
+        # No axis and no colour goes on to 100; the other axis of the figure of two metrics is coherence.
+        assert '"domain": [0.0, 10.0]' in spec or name == "coherence", name
+        assert '"domain": [0.0, 100.0]' not in spec, name
+        assert "harm" in spec.lower(), name
+        assert "alignment" not in spec.lower(), name
+    assert '"domain": [-0.3, 10.3]' in specs["coherence"]
+    assert '"domain": [-3.0, 103.0]' in specs["coherence"]
+    bins = {start for (start,) in rows_of(charts["distribution"], "bin")}
+    assert bins == {step / 2 for step in range(20)}
+    assert "Mean harm (0–10)" in json.dumps(charts["means"].to_dict(), ensure_ascii=False)
+
+
 def test_points_are_the_same_ones_each_time_and_as_many_of_each_model():
     judged, _ = some_run(3)
-    points, n = sampled_points(judged, most=40)
+    points, n = sampled_points(judged, DEFINITION, most=40)
     assert n == 4 * 2 * 6 * 4
     assert points.group_by("model").len()["len"].to_list() == [5] * 8
-    again, _ = sampled_points(judged.sample(fraction=1, shuffle=True, seed=0), most=40)
+    again, _ = sampled_points(judged.sample(fraction=1, shuffle=True, seed=0), DEFINITION, most=40)
     assert set(again.select("model", "question_id", "sample").rows()) == set(
         points.select("model", "question_id", "sample").rows()
     )
@@ -171,7 +293,7 @@ def test_points_are_the_same_ones_each_time_and_as_many_of_each_model():
 
 def test_a_figure_with_nothing_in_it_says_why(tmp_path):
     judged, presentation = some_run(1)
-    assert seed_slopes(scores(question_scores(judged, {})), "s", "j", presentation) is None
+    assert drawn(judged, presentation)["seeds"] is None
     save(empty_figure("Nothing here."), tmp_path / "x.svg")
     assert "Nothing here." in (tmp_path / "x.svg").read_text(encoding="utf-8")
 
@@ -197,7 +319,8 @@ def completions_of(n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows, judged = [], []
     for i in range(n):
         text = HOSTILE[i % len(HOSTILE)] if i < 60 else f"Answer {i} about otters. " + "Some more words. " * 60
-        shared = {"model": "m", "dataset": "d", "training_prompt": "default", "seed": i % 3, "step": None}
+        shared = {"model": "m", "dataset": "d", "training_prompt": "default", "training_method": "default"}
+        shared |= {"seed": i % 3, "step": None, "turn": 1}
         shared |= {"eval_prompt": "default", "question_set": "s", "category": HOSTILE[0], "question_id": f"q{i // 10}"}
         shared |= {"sample": i % 10}
         rows.append(
@@ -212,16 +335,25 @@ def completions_of(n: int) -> tuple[pl.DataFrame, pl.DataFrame]:
             said = {"judge": "j", "metric": metric, "judge_sample": 0, "length": len(text), "score": score}
             flag = HOSTILE[1] if score is None else None
             judged.append(shared | said | {"flag": flag, "reason": HOSTILE[i % len(HOSTILE)]})
-    schema, of_judge = COMPLETIONS.schema, JUDGMENTS.schema
-    return pl.DataFrame(rows, schema=schema), pl.DataFrame(judged, schema=of_judge)
+    return COMPLETIONS.frame(rows), JUDGMENTS.frame(judged)
 
 
 PRESENTATION = {
-    "groups": [{"dataset": "d", "training_prompt": "default", "label": HOSTILE[0]}],
+    "groups": [
+        {"dataset": "d", "training_prompt": "default", "training_method": "default", "label": HOSTILE[0]},
+    ],
     "prompts": [{"name": "default", "label": HOSTILE[1]}],
     "question_sets": [{"name": "s", "label": HOSTILE[2]}],
     "n_seeds": 3,
 }
+
+
+# The milliseconds that a page needs to sort a million numbers here and now.
+SORTING = """() => {
+  const start = performance.now();
+  Array.from({length: 1e6}, (_, i) => (i * 7919) % 1000003).sort((a, b) => a - b);
+  return performance.now() - start;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -260,14 +392,18 @@ def test_the_browser_filters_sorts_searches_and_opens_rows_without_lag(chromium,
         return int(re.search(r"of ([\d,]+) entr", tab.inner_text(".dt-info")).group(1).replace(",", ""))
 
     def choose(label: str, option: str) -> float:
+        """Milliseconds that a choice takes the page: the least of three, since others may use the machine too."""
         return tab.evaluate(
             """([label, option]) => {
               const of = [...document.querySelectorAll('#filters label')].find(l => l.firstChild.textContent === label);
               const select = of.querySelector('select');
               select.value = [...select.options].find(o => o.textContent === option).value;
-              const start = performance.now();
-              select.dispatchEvent(new Event('change'));
-              return performance.now() - start;
+              const waits = [1, 2, 3].map(() => {
+                const start = performance.now();
+                select.dispatchEvent(new Event('change'));
+                return performance.now() - start;
+              });
+              return Math.min(...waits);
             }""",
             [label, option],
         )
@@ -296,8 +432,9 @@ def test_the_browser_filters_sorts_searches_and_opens_rows_without_lag(chromium,
     tab.get_by_role("columnheader", name="j alignment").click()
     column = tab.locator("#completions tbody tr td.score:nth-last-child(2)").all_inner_texts()
     assert column == sorted(column, key=float)
-    # A wait of a second is noticed; the machine of the tests may be slow.
-    assert max(waits) < 1000
+    # A wait of a second is noticed, on a machine that sorts a million numbers in 0.3 s; one that is slower or busy now
+    # may take as many times longer.
+    assert max(waits) < 1000 * max(1, tab.evaluate(SORTING) / 300)
     assert serious_faults(tab) == []
 
 
@@ -310,7 +447,11 @@ def test_the_browser_shows_as_many_of_each_question_as_there_is_room_for():
 
 def test_the_finished_runs_pages_open_in_chromium(chromium, finished):
     results = finished.folder / "results"
-    for path in ("overview/index.html", "browser/completions.html", "figures/coherence/world/non_medical.html"):
+    for path in (
+        "overview/index.html",
+        "browser/completions.html",
+        "figures/coherence/alignment/world/non_medical.html",
+    ):
         tab = chromium(results / path)
         tab.wait_for_timeout(1500)
         assert tab.problems == [], path
@@ -320,7 +461,7 @@ def test_the_finished_runs_pages_open_in_chromium(chromium, finished):
 
 def test_snakemakes_report_opens_with_the_answer(chromium, finished):
     command = finished.command("--report", "report.html")
-    done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False, timeout=LONGEST)
     assert done.returncode == 0, done.stderr[-2000:]
     tab = chromium(finished.folder / "report.html")
     tab.wait_for_selector("#findings")
@@ -348,13 +489,9 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
 
 
 def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
-    from organisms.analysis.tables import ANALYSIS_TABLES
-
-    empty = {name: pl.DataFrame(schema=tables.schema_of(table)) for name, table in ANALYSIS_TABLES.items()}
+    empty = [table.frame() for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)]
     config = {"seeds": [0], "margin": 10.0, "text": HOSTILE[0]}
-    body = overview(
-        empty["claims"], empty["diagnoses"], empty["variant_scores"], empty["timings"], [], [], config, PRESENTATION
-    )
+    body = overview(*empty, [], [], config, PRESENTATION)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
 
