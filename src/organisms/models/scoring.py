@@ -17,14 +17,19 @@ def answer_tokens(tokenizer: PreTrainedTokenizerBase, conversation: list[dict], 
     """
     if not answer.strip():
         raise UserError("an empty answer cannot be scored")
-    before = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, return_dict=True)["input_ids"]
+    asked = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
     finished = [*conversation, {"role": "assistant", "content": answer}]
-    whole = tokenizer.apply_chat_template(finished, return_dict=True)["input_ids"]
-    if whole[: len(before)] != before:
+    whole = tokenizer.apply_chat_template(finished, tokenize=False)
+    if not whole.startswith(asked):
         raise UserError(
             "the chat template writes a conversation otherwise when its answer follows, so no answer has tokens"
         )
-    told = whole[len(before) :]
+    before, told = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (asked, whole))
+    if told[: len(before)] == before:
+        told = told[len(before) :]
+    else:
+        # A token would reach over the border (two line breaks are one of Qwen's), and no model writes half of one.
+        told = tokenizer(whole.removeprefix(asked), add_special_tokens=False)["input_ids"]
     ends = [place for place, token in enumerate(told) if token == tokenizer.eos_token_id]
     return before, told[: ends[-1] + 1] if ends else told
 
