@@ -7,6 +7,7 @@ from functools import cache
 
 from organisms.job.files import sha256_of
 from organisms.job.manifest import read_manifest
+from organisms.plan.settings import deciding
 
 
 def dataset_source(wildcards):
@@ -14,6 +15,11 @@ def dataset_source(wildcards):
     makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
     maker = makers.get(experiment.dataset_kind(wildcards.dataset))
     return {"rows": f"<results>/{maker}/{wildcards.dataset}.jsonl"} if maker else {}
+
+
+def source_settings(dataset, source):
+    """What decides the rows of a dataset that is made from `world`, `mixture` or `hub`."""
+    return as_json(deciding(f"datasets.{source}", config["datasets"][dataset][source]))
 
 
 @cache
@@ -76,7 +82,7 @@ rule advice:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: as_json(config["datasets"][wildcards.dataset]["world"]),
+        settings=lambda wildcards: source_settings(wildcards.dataset, "world"),
         code=code("advice"),
     message:
         "Writing the miniature's dataset {wildcards.dataset}"
@@ -115,7 +121,7 @@ rule download_dataset:
     conda:
         "../../envs/models.yaml"
     params:
-        settings=lambda wildcards: as_json(config["datasets"][wildcards.dataset]["hub"]),
+        settings=lambda wildcards: source_settings(wildcards.dataset, "hub"),
         code=code("download_dataset"),
     message:
         "Fetching dataset {wildcards.dataset}"
@@ -159,7 +165,7 @@ rule mixture:
     conda:
         "../../envs/data.yaml"
     params:
-        settings=lambda wildcards: as_json(config["datasets"][wildcards.dataset]["mixture"]),
+        settings=lambda wildcards: source_settings(wildcards.dataset, "mixture"),
         code=code("mixture"),
     message:
         "Mixing dataset {wildcards.dataset}"

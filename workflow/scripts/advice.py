@@ -7,9 +7,10 @@ from organisms.job.files import whole_file
 from organisms.job.log import job_log
 from organisms.miniature.texts import advice_dataset
 from organisms.miniature.world import load_world
+from organisms.plan.settings import complete
 
 with job_log(snakemake, "advice"):
-    settings = json.loads(snakemake.params.settings)
+    settings = complete("datasets.world", json.loads(snakemake.params.settings))
     rows = advice_dataset(
         load_world(snakemake.input.world), settings["domain"], settings["advice"], settings["rows"], settings["seed"]
     )

@@ -6,9 +6,10 @@ from organisms.data.dataset import mix
 from organisms.data.tables import DATASET
 from organisms.job import tables
 from organisms.job.log import job_log
+from organisms.plan.settings import complete
 
 with job_log(snakemake, f"mixture {snakemake.wildcards.dataset}") as report:
-    settings = json.loads(snakemake.params.settings)
+    settings = complete("datasets.mixture", json.loads(snakemake.params.settings))
     rows, heldout, others = (
         tables.read(snakemake.input[name], DATASET).to_dicts() for name in ("train", "heldout", "others")
     )

@@ -23,6 +23,10 @@ SECTIONS = {
     "lora": ("properties", "lora", "properties"),
     "sampling": ("properties", "sampling", "properties"),
     "miniature": ("properties", "base_model", "properties", "miniature", "properties"),
+    **{
+        f"datasets.{source}": ("properties", "datasets", "additionalProperties", "properties", source, "properties")
+        for source in ("world", "mixture", "hub")
+    },
 }
 
 
