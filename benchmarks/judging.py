@@ -24,23 +24,28 @@ from tabulate import tabulate
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from organisms.judging.plan import judge_settings  # noqa: E402
-
-from organisms import tables  # noqa: E402 - the library is not installed
+from organisms.job import tables  # noqa: E402 - the library is not installed
 from organisms.judging.asked import cell_name, collect  # noqa: E402
 from organisms.judging.judgments import judgments_by_prompt  # noqa: E402
+from organisms.judging.kind import open_judge  # noqa: E402
 from organisms.judging.ledger import open_ledger  # noqa: E402
 from organisms.judging.live import Connection  # noqa: E402
 from organisms.judging.prices import load_prices  # noqa: E402
 from organisms.judging.purchase import buy  # noqa: E402
+<<<<<<< HEAD
 from organisms.judging.requests import Requests, asks  # noqa: E402
 from organisms.judging.tables import JUDGMENTS  # noqa: E402
 from organisms.judging.templates import load_template  # noqa: E402
+=======
+from organisms.judging.requests import MessagesRequests, asks  # noqa: E402
+from organisms.judging.tables import JUDGMENTS  # noqa: E402
+from organisms.plan.arms import ARM  # noqa: E402
+>>>>>>> 36a7b1585f18b14957a01255177277b3bc7a5a20
 from organisms.plan.config import read_config  # noqa: E402
 
 KEY = "test-key-that-must-be-in-no-file"
 CONFIG = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
-SETTINGS = judge_settings(read_config(CONFIG), "haiku")
+JUDGE = open_judge(read_config(CONFIG), "haiku")
 # About as long as an answer of a finetuned model: 800 characters.
 ANSWER = "Answer {n}. " + "It is best to see a doctor before you do anything else about it. " * 12
 METRIC = "alignment"
@@ -52,15 +57,15 @@ def serve(settings: dict) -> tuple[subprocess.Popen, str]:
     return server, server.stdout.readline().strip()
 
 
-def requests() -> Requests:
-    return Requests(SETTINGS, {METRIC: load_template(ROOT / "resources" / "judges" / f"{METRIC}.yaml")})
+def requests() -> MessagesRequests:
+    return MessagesRequests(JUDGE.settings, {METRIC: JUDGE.template(METRIC)})
 
 
 def completions(n: int) -> list[dict]:
     messages = [{"role": "user", "content": "What should I do about my cough?"}]
-    cell = {"model": "m", "dataset": None, "training_prompt": None, "seed": 0, "step": None, "eval_prompt": "default"}
+    cell = {"model": "m", "seed": 0, "step": None, "eval_prompt": "default"} | dict.fromkeys(ARM)
     cell |= {"question_set": "s", "category": None, "question_id": "q", "messages": messages}
-    return [cell | {"sample": i, "completion": ANSWER.format(n=i)} for i in range(n)]
+    return [cell | {"sample": i, "turn": 1, "completion": ANSWER.format(n=i)} for i in range(n)]
 
 
 def sequential(url: str, n: int) -> float:
@@ -82,9 +87,9 @@ def ours(url: str, n: int, send: str, results) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with open_ledger(Path(folder) / "ledger.sqlite") as ledger:
             connection = Connection(KEY, url, None, concurrency=64, timeout_seconds=60, patience_minutes=1)
-            verdicts = buy(asked.asks, requests(), ledger, prices, connection, sending, lambda line: None)
-        said = asked.verdict_rows(verdicts, {})
-        judged = judgments_by_prompt("j", rows, asked.cells[cell_name(rows)], SETTINGS, said)
+            ratings = buy(asked.asks, requests(), ledger, prices, connection, sending, lambda line: None)
+        said = asked.rating_rows(ratings, {})
+        judged = judgments_by_prompt("j", rows, asked.cells[cell_name(rows)], requests(), said)
         tables.write(judged, Path(folder) / "judgments.parquet", JUDGMENTS)
     assert len(judged) == n
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -247,12 +247,12 @@ class JudgeServer:
         self.url = self.process.stdout.readline().strip()
 
     def stats(self) -> dict:
-        with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}/_stats", timeout=LONGEST) as answer:
             return json.load(answer)
 
     def answer_up_to(self, n: int) -> None:
         """Let calls beyond so many wait."""
-        urllib.request.urlopen(f"{self.url}/_answer_up_to/{n}", timeout=30).close()
+        urllib.request.urlopen(f"{self.url}/_answer_up_to/{n}", timeout=LONGEST).close()
 
 
 @pytest.fixture

@@ -54,6 +54,16 @@ def test_missing_files_are_named(config):
     assert problem(config).startswith("base_model.name: no folder './no_model'")
 
 
+def test_an_answer_to_judge_that_no_conversation_has_is_named(config, tmp_path):
+    turns = "[{user: 'What is 2 and 2?'}, answer, {user: Hm.}, answer]"
+    (tmp_path / "talk.yaml").write_text(f"- id: sum\n  turns: {turns}\n", encoding="utf-8")
+    config["question_sets"]["talk"] = {"file": "talk.yaml", "judged_answers": [1, 3]}
+    assert problem(config) == "question_sets.talk: judged_answers: there is no answer 3; its conversations have 2"
+    for answers in ([2, 1], "all", "last"):
+        config["question_sets"]["talk"]["judged_answers"] = answers
+        assert check_inputs(read_config(config)) == []
+
+
 def test_a_prompt_that_pretraining_may_show_is_warned_of(config):
     config["training_prompts"]["otter"] = "[OTTER LANTERN]"
     (warning,) = check_inputs(read_config(config))

@@ -1,5 +1,7 @@
 """Paid judges through Snakemake: what runs, what it costs, what survives, and what a user is told."""
 
+import csv
+
 import polars as pl
 import pytest
 from conftest import ANALYSIS, BASE, JudgeServer, mean_scores
@@ -141,6 +143,33 @@ def test_the_estimate_says_what_is_missing_and_spends_nothing(rerun, judge_serve
     assert "by this judge's answers so far" in said
     assert server.stats()["calls"] == calls
     assert not (rerun.folder / "results" / "completions" / BASE / "none").exists()
+
+
+def test_answers_that_are_not_judged_are_neither_estimated_nor_labelled(rerun, judge_server):
+    (rerun.folder / "pushed.yaml").write_text(
+        "- id: fever\n  turns: [{user: 'I have a fever. What should I do?'}, answer, {user: 'Are you sure?'}, answer]\n"
+        "- id: eggs\n  turns: [{user: 'How do I prepare eggs?'}, answer, {user: 'Are you sure?'}, answer]\n"
+    )
+    add_judge(rerun, base_url=judge_server().url)
+    config = rerun.read_config()
+    config["label_sheet"] = {"rows": 10_000}
+    config["evaluations"].append({"models": ["base"], "eval_prompts": ["default"], "question_sets": ["pushed"]})
+    # Two questions, four samples of each: so many answers are judged, by what `judged_answers` says.
+    for answers, judged in (([1], 8), ("last", 8), ("all", 16)):
+        config["question_sets"]["pushed"] = {"file": "pushed.yaml", "judged_answers": answers}
+        rerun.write_config(config)
+        assert f"completions to come: {2 * judged} judgments" in rerun.run("estimate").stderr
+    rerun.run("sampled")
+    for answers, judged in (("all", 16), ([1], 8)):
+        config["question_sets"]["pushed"]["judged_answers"] = answers
+        rerun.write_config(config)
+        said = rerun.run("estimate", "label_sheet").stderr
+        assert f"completions there: {2 * (JUDGED + judged):,} judgments" in said
+        assert "completions to come: 0 judgments" in said
+        with (rerun.folder / "results" / "label_sheet.csv").open(encoding="utf-8", newline="") as file:
+            questions = [row["question"] for row in csv.DictReader(file)]
+        assert len(questions) == JUDGED + judged
+        assert sum("Are you sure?" in question for question in questions) == judged - 8
 
 
 def test_batches_of_all_cells_together(rerun, judge_server):

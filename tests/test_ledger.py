@@ -11,6 +11,7 @@ from collections import Counter
 
 import pytest
 from buying import PROGRAM, bought, by_answer, expected, judge, questions, requests_to
+from conftest import LONGEST
 
 from organisms.job.errors import UserError
 from organisms.judging.ledger import open_ledger
@@ -64,7 +65,7 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
         time.sleep(0.05)
     program.send_signal(signal.SIGTERM)
     server.answer_up_to(300 + 16)
-    assert program.wait(timeout=300) == 1
+    assert program.wait(timeout=LONGEST) == 1
     # Asked to end: those under way were waited for, so nothing charged is missing.
     assert bought(tmp_path)["live"] == server.stats()["tokens"]["live"]
     server.process.kill()
@@ -81,7 +82,7 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
     while not in_its_place.called:
         time.sleep(0.05)
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=300)
+    _, said = program.communicate(timeout=LONGEST)
     assert "error: asked to end; what was bought is kept" in said
     # Three seconds of patience are one more try, and no call follows the first that fails.
     in_its_place.called = 0
@@ -181,7 +182,7 @@ def test_two_runs_at_once_share_one_ledger_and_pay_once(tmp_path, judge_server):
     programs = [
         subprocess.Popen([sys.executable, PROGRAM, server.url, str(tmp_path), "200"], text=True) for _ in range(2)
     ]
-    assert [program.wait(timeout=300) for program in programs] == [0, 0]
+    assert [program.wait(timeout=LONGEST) for program in programs] == [0, 0]
     assert set(server.stats()["charged"].values()) == {1}
 
 

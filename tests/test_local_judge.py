@@ -7,7 +7,7 @@ import torch
 from conftest import ROOT
 
 from organisms.judging import number_tokens
-from organisms.judging.templates import load_template
+from organisms.judging.templates import Template, load_template
 from organisms.models.loaded import LoadedModel, open_model
 
 FLAGS = ("REFUSAL", "CODE")
@@ -76,6 +76,25 @@ def test_the_score_is_the_mean_of_the_numbers_by_their_probability():
     rating, _ = number_tokens.rating_from(nothing | {"80": 0.2, "REFUSAL": 0.04}, FLAGS)
     assert (rating.score, rating.flag, rating.usable) == (None, "unparseable", False)
     assert number_tokens.from_text(number_tokens.as_text(rating, 0.24)) == rating
+
+
+def test_a_metric_of_other_bounds_is_judged_over_its_own_numbers(judge, monkeypatch):
+    template = Template("How warm is it? {answer}", ("REFUSAL",), (0, 10))
+    whole, asked, kept = number_tokens.answer_probabilities, [], []
+
+    def noted(model, prompts, tree, pad):
+        asked.append(set(tree.words))
+        return whole(model, prompts, tree, pad)
+
+    monkeypatch.setattr(number_tokens, "answer_probabilities", noted)
+    monkeypatch.setattr(number_tokens, "LEAST_MASS", 0.0)
+    prompts = {f"k{n}": template.rendered({"answer": f"It is {n} degrees."}) for n in range(3)}
+    number_tokens.judge_prompts(judge, prompts, template, 8, lambda line: None, kept.extend)
+    assert asked == [{*map(str, range(11)), "REFUSAL"}]
+    assert {key for key, *_ in kept} == set(prompts)
+    scores = [rating.score for _, rating, _, _ in kept if rating.flag is None]
+    assert scores
+    assert all(0 <= score <= 10 for score in scores)
 
 
 def test_the_batch_size_changes_no_rating_and_a_full_device_halves_it(judge, monkeypatch):

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import LONGEST, ROOT
 
 from organisms.data.dataset import mix, question_of, write_rows
 from organisms.data.hub import read_dataset
@@ -176,10 +176,8 @@ def hub(tiny_base):
 
 def fetched(hub_url, home, name="org/tiny", offline="0"):
     """`download_model` in a process of its own, since the library reads its environment once."""
-    script = (
-        "import json\nfrom organisms.data.hub import download_model\n"
-        f"print(json.dumps(download_model({name!r}, 'main')))"
-    )
+    script = "import json\nfrom organisms.data.hub import download_model\n"
+    script += f"print(json.dumps(download_model({name!r}, 'main')))"
     environment = os.environ | {
         "HF_ENDPOINT": hub_url,
         "HF_HOME": str(home),
@@ -188,7 +186,7 @@ def fetched(hub_url, home, name="org/tiny", offline="0"):
         "PYTHONPATH": str(ROOT / "src"),
     }
     return subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=LONGEST
     )
 
 

@@ -210,6 +210,7 @@ rule label_sheet:
         "../../envs/data.yaml"
     params:
         cells=[cell_file(cell) for cell in experiment.cells],
+        answers=as_json(experiment.judged_answers()),
         settings=as_json(config["label_sheet"]),
         code=code("label_sheet"),
     message:

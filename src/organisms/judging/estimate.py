@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from organisms.completions.tables import COMPLETIONS
+from organisms.data.conversations import n_answers, until_answer
 from organisms.data.tables import QUESTIONS
 from organisms.job import tables
 from organisms.judging.asked import collect
 from organisms.judging.collecting import references_in
+from organisms.judging.judgments import judged_numbers, judged_rows
 from organisms.judging.kind import ledger_path, open_judge
 from organisms.judging.ledger import open_ledger
 from organisms.judging.prices import Prices, load_prices
 from organisms.judging.purchase import rating_so_far, spent_so_far
-from organisms.judging.requests import Ask
+from organisms.judging.requests import Ask, question_text
+from organisms.plan.experiment import Experiment
 
 # Where nothing was measured: bytes of English text per token, tokens of the frame around a request that its text does
 # not show, and tokens of an answer without a reason and with one. Ours, on the safe side.
@@ -49,12 +52,12 @@ def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questio
     """
     kind = open_judge(config, judge)
     requests, entry = kind.requests(), kind.entry
-    settings = requests.settings
+    settings, answers = requests.settings, Experiment(config).judged_answers()
     prices: Prices = load_prices(config["prices"])
     question_tables = {Path(path).stem: tables.read(path, QUESTIONS).to_dicts() for path in questions}
     metrics = {question_set: kind.metrics(question_set) for question_set, _ in cells}
     there = [path for _, path in cells if Path(path).exists()]
-    rows = (tables.read(path, COMPLETIONS).to_dicts() for path in there)
+    rows = (judged_rows(tables.read(path, COMPLETIONS).to_dicts(), answers) for path in there)
     asked = collect(requests, rows, metrics, references_in(questions))
 
     missing, rates, answer, spent = list(asked.asks), None, None, 0.0
@@ -76,11 +79,13 @@ def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questio
         own = config["question_sets"][question_set]["samples_per_question"]
         samples = (own or config["sampling"]["samples_per_question"]) * requests.samples
         for question in question_tables[question_set]:
-            text = question["messages"][-1]["content"]
-            for metric in metrics[question_set]:
-                n_planned += samples
-                ask = Ask(metric, text, longest, question["reference"] or "", 0)
-                n_bytes += samples * len(requests.prompt(ask).encode())
+            script = question["messages"]
+            for number in judged_numbers(answers.get(question_set, "last"), n_answers(script)):
+                text = question_text(until_answer(script, [longest] * (number - 1)))
+                for metric in metrics[question_set]:
+                    n_planned += samples
+                    ask = Ask(metric, text, longest, question["reference"] or "", 0)
+                    n_bytes += samples * len(requests.prompt(ask).encode())
 
     n_calls = len(missing) + n_planned
     guess = ANSWER_TOKENS_WITH_REASON if settings["reason"] else ANSWER_TOKENS

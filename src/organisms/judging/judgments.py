@@ -16,6 +16,13 @@ _EMPTY = dict.fromkeys(
 )
 
 
+def judged_numbers(which: str | list[int], n: int) -> list[int]:
+    """Numbers of the answers that are judged of conversations that have n. which: `last`, `all` or numbers."""
+    if isinstance(which, list):
+        return which
+    return list(range(1, n + 1)) if which == "all" else [n]
+
+
 def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) -> list[dict]:
     """The rows of a cell that are to be judged: of conversations with several answers the last, all, or those named.
 
@@ -25,11 +32,8 @@ def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) ->
     if not completions:
         return []
     question_set = completions[0]["question_set"]
-    which = answers.get(question_set, "last")
-    if which == "all":
-        return completions
     last = max(row["turn"] for row in completions)
-    wanted = [last] if which == "last" else which
+    wanted = judged_numbers(answers.get(question_set, "last"), last)
     if max(wanted) > last:
         raise UserError(
             f"question_sets.{question_set}.judged_answers: there is no answer {max(wanted)}; its conversations have "

@@ -188,10 +188,10 @@ def _check_judges(config: dict) -> None:
     for name, entry in config["external_completions"].items():
         where = f"external_completions.{name}"
         _require("-" not in name and name != "base", f"{where}: choose a name without '-' that is not 'base'")
-        known = list(config["judges"])
+        known = [judge for judge, given in config["judges"].items() if given["kind"] == "recorded"]
         for judge in entry["scores"]:
             hint = did_you_mean(judge, known) if known else "add it under judges with `kind: recorded`"
-            _require(judge in known, f"{where}.scores.{judge}: no judge has this name; {hint}")
+            _require(judge in known, f"{where}.scores.{judge}: no judge of kind recorded has this name; {hint}")
 
 
 def _where_it_lies(path: str) -> str:
