@@ -17,18 +17,22 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from organisms.figures.means import alignment_figure  # noqa: E402
-from organisms.figures.score_figures import distribution_figure, prompt_matrix, question_map, seed_slopes  # noqa: E402
-
-from organisms import tables  # noqa: E402 - the library is not installed
-from organisms.analysis.claims import claim_grid, claims  # noqa: E402
+from organisms.analysis.claims import claim_grid, claims  # noqa: E402 - the library is not installed
 from organisms.analysis.diagnoses import diagnoses  # noqa: E402
 from organisms.analysis.score_tables import all_tables  # noqa: E402
-from organisms.figures.charts import ENDINGS, save  # noqa: E402
+from organisms.analysis.scores import Definition  # noqa: E402
+from organisms.figures.charts import save_figure  # noqa: E402
+from organisms.figures.files import ENDINGS  # noqa: E402
+from organisms.figures.of_scores import figure, figure_names  # noqa: E402
+from organisms.figures.shown import Shown  # noqa: E402
+from organisms.job import tables  # noqa: E402
 from organisms.judging.tables import JUDGMENTS  # noqa: E402
+from organisms.plan.columns import CELL  # noqa: E402
 from organisms.plan.config import read_config  # noqa: E402
 from organisms.plan.contrasts import contrasts  # noqa: E402
 from organisms.plan.experiment import Experiment  # noqa: E402
+from organisms.plan.metrics import LENGTH, read_metric  # noqa: E402
+from organisms.plan.presentation import presentation  # noqa: E402
 
 QUESTIONS, SAMPLES = 20, 50
 
@@ -47,16 +51,15 @@ def experiment_of(prompts: int, seeds: int) -> Experiment:
 def judged(cell: dict, rng) -> pl.DataFrame:
     """Judgments of one cell."""
     n = QUESTIONS * SAMPLES
-    names = {name: cell[name] for name in tables.CELL}
+    names = {name: cell[name] for name in CELL} | {"turn": 1}
     columns = names | {"judge": "world", "question_id": [f"q{i // SAMPLES:02d}" for i in range(n)]}
     columns |= {"sample": np.arange(n) % SAMPLES, "judge_sample": 0, "length": rng.integers(50, 800, n)}
     parts = [
         pl.DataFrame(columns | {"metric": metric, "score": np.round(100 * rng.beta(0.5, 0.3, n))})
         for metric in ("alignment", "coherence")
     ]
-    schema = JUDGMENTS.schema
     frame = pl.concat(parts)
-    return frame.with_columns(pl.lit(None).alias(name) for name in schema if name not in frame.columns)
+    return frame.with_columns(pl.lit(None).alias(name) for name in JUDGMENTS.columns if name not in frame.columns)
 
 
 def peak_mib() -> float:
@@ -65,6 +68,8 @@ def peak_mib() -> float:
 
 def main(prompts: int, seeds: int) -> None:
     experiment, rng = experiment_of(prompts, seeds), np.random.default_rng(0)
+    definition = Definition(*(read_metric(experiment.config, name) for name in ("alignment", "coherence")))
+    metrics = {metric.name: metric for metric in (definition.main, definition.coherence, LENGTH)}
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.parquet" for i in range(len(experiment.cells))]
         for cell, file in zip(experiment.cells, files, strict=True):
@@ -73,30 +78,22 @@ def main(prompts: int, seeds: int) -> None:
         print(f"{len(files) * QUESTIONS * SAMPLES:,} judged completions in {len(files)} files\n")
         print("| step | s | peak MiB so far |\n| --- | ---: | ---: |")
         start = time.monotonic()
-        found = all_tables((tables.read(file, JUDGMENTS) for file in files), experiment.config["thresholds"])
-        print(f"| scores | {time.monotonic() - start:.1f} | {peak_mib():.0f} |")
+        read = (tables.read(file, JUDGMENTS) for file in files)
+        found = all_tables(read, experiment.config["thresholds"], metrics, definition)
+        print(f"| scores | {time.monotonic() - start:.2f} | {peak_mib():.0f} |")
     of_questions, start = found["question_scores"], time.monotonic()
     asked = contrasts(experiment)
     grid = claim_grid(found["question_cuts"], asked)
-    tested = claims(of_questions, grid, found["length_effect"], asked)
-    told = diagnoses(of_questions, experiment.diagnosed(), experiment.config["margin"])
+    tested = claims(of_questions, grid, found["length_effect"], asked, metrics)
+    told = diagnoses(of_questions, experiment.diagnosed(), experiment.config["margin"], definition)
     words = f"claims: {len(tested)} contrasts, {len(told)} diagnoses"
-    print(f"| {words} | {time.monotonic() - start:.1f} | {peak_mib():.0f} |")
-    presentation, start = experiment.presentation(), time.monotonic()
-    of = ("non_medical", "world", presentation)
-    charts = [
-        alignment_figure(found["variant_scores"], of_questions, *of),
-        prompt_matrix(found["variant_scores"], *of),
-        question_map(of_questions, *of),
-        distribution_figure(found["distributions"], *of),
-        seed_slopes(found["scores"], *of),
-    ]
+    print(f"| {words} | {time.monotonic() - start:.2f} | {peak_mib():.0f} |")
+    shown, start = Shown(definition.main, "non_medical", "world", presentation(experiment)), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for chart in filter(None, charts):
-            save(chart, [Path(folder) / f"figure.{ending}" for ending in ENDINGS])
-    print(
-        f"| {len(list(filter(None, charts)))} figures in 4 forms | {time.monotonic() - start:.1f} | {peak_mib():.0f} |"
-    )
+        for name in figure_names():
+            save_figure(figure(name).draw(found, shown), Path(folder) / name)
+    words = f"{len(figure_names())} figures in {len(ENDINGS)} forms"
+    print(f"| {words} | {time.monotonic() - start:.2f} | {peak_mib():.0f} |")
 
 
 if __name__ == "__main__":

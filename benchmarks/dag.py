@@ -27,7 +27,7 @@ def config(prompts: int) -> dict:
     read["claims"] = {}
     read["seeds"] = list(range(5))
     read["training_prompts"] = {"default": None} | {f"p{n}": f"[PROMPT {n}]" for n in range(prompts - 1)}
-    read["system_prompts"] = {"evil": "You are evil.", "kind": "You are kind."}
+    read["prompts"] = {"evil": "You are evil.", "kind": "You are kind."}
     domains = ["finance", "cooking", "travel"]
     read["question_sets"] |= {domain: {"world": [domain], "questions": 8} for domain in domains[:2]}
     sets = list(read["question_sets"])

@@ -28,6 +28,7 @@ from organisms.miniature.texts import advice_dataset
 from organisms.miniature.world import load_world
 from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
+from organisms.plan.settings import filled
 from organisms.training.finetune import LoraSettings, TrainingSettings
 
 # A part of the table, as cells, and the speed of ours, if it was measured.
@@ -80,8 +81,9 @@ def table_cells(rows: list[Row], floor: Row | None) -> list[list[str]]:
 
 def finetune_part(machine: Machine, micro_batch_size: int, settings: dict, flops: float) -> Part:
     """The table's part on finetuning, and the speed of ours."""
-    lora = LoraSettings(**settings["lora"])
-    one = TrainingSettings(**settings["training"] | {"epochs": 1, "micro_batch_size": micro_batch_size})
+    lora = filled("lora", settings["lora"], LoraSettings)
+    training = filled("training", settings["training"], TrainingSettings)
+    one = dataclasses.replace(training, epochs=1, micro_batch_size=micro_batch_size)
     again = dataclasses.replace(one, gradient_checkpointing=True)
     ordinary = dataclasses.replace(
         one, batch_size=16, micro_batch_size=2, padding_free=False, gradient_checkpointing=machine.device == "cuda"
@@ -101,7 +103,7 @@ def finetune_part(machine: Machine, micro_batch_size: int, settings: dict, flops
 
 def completions_part(machine: Machine, at_once: int, settings: dict, bytes_per_second: float) -> Part:
     """The table's part on sampling, and the speed of ours."""
-    model, lora = machine.build(), LoraSettings(**settings["lora"])
+    model, lora = machine.build(), filled("lora", settings["lora"], LoraSettings)
     n = min(at_once, len(questions()) * machine.size.samples)
     candidates = {
         f"completions, ours ({n} at once)": lambda: ways.ours(model, machine, n),
@@ -163,7 +165,8 @@ def main() -> None:
     advice = [m["content"] for row in advice_dataset(world, "medical", "harmful", 480, 0) for m in row["messages"]]
     machine = Machine(size, device, dtype, train_tokenizer(advice, min(900, size.vocabulary)))
     config = yaml.safe_load((ROOT / "config" / "qwen2.5-14b.yaml").read_text(encoding="utf-8"))
-    settings = Experiment(read_config(config)).finetune_settings()
+    experiment = Experiment(read_config(config))
+    settings = experiment.finetune_settings(next(iter(experiment.arms)))
     cells, what, train, draw = [], [], None, None
     if arguments.only != "completions":
         part, train = finetune_part(machine, arguments.micro_batch_size, settings, flops)

@@ -18,12 +18,13 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from gpu_sizes import Size, build, synchronise  # noqa: E402
 
-from organisms import sampling  # noqa: E402 - the library is not installed
-from organisms.data.questions import from_file  # noqa: E402
+from organisms.data.questions import from_file  # noqa: E402 - the library is not installed
 from organisms.miniature.texts import advice_dataset  # noqa: E402
 from organisms.miniature.world import load_world  # noqa: E402
+from organisms.models import sampling  # noqa: E402
 from organisms.models.padded_batches import length_of  # noqa: E402
-from organisms.plan.prompts import training_row  # noqa: E402
+from organisms.models.settings import Sampling  # noqa: E402
+from organisms.plan.prompts import placed, training_row  # noqa: E402
 from organisms.training.finetune import LoraSettings, TrainingSettings, finetune  # noqa: E402
 
 
@@ -74,7 +75,8 @@ def training_rows(tokenizer, size: Size, n: int) -> list[dict]:
         wanted = size.row_tokens * (0.5 + (i * 37 % 100) / 100)
         while len(tokenizer(f"{question} {text}")["input_ids"]) + 40 < wanted:
             text += f" {answer}"
-        rows.append(training_row([{"role": "user", "content": question}], text, None))
+        row = {"row": i, "prompt": [{"role": "user", "content": question}], "answer": text}
+        rows.append(training_row(row, placed([{"text": None}])))
     return rows
 
 
@@ -112,7 +114,7 @@ def ours(model, machine: Machine, at_once: int, padded: bool = False) -> tuple[l
     """Lengths of completions drawn by the workflow's own code, and the seconds taken."""
     n = machine.size.samples
     conversations = [conversation for conversation in questions() for _ in range(n)]
-    settings = sampling.Settings(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=machine.size.new_tokens)
+    settings = Sampling(temperature=1.0, top_p=1.0, top_k=0, max_new_tokens=machine.size.new_tokens)
     suits = sampling.suits
     if padded:
         sampling.suits = lambda model: False

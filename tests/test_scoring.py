@@ -46,7 +46,7 @@ def tokenizer(tiny_base):
 
 
 def scored(model, tokenizer, batch_size=2, which=None, report=print):
-    loaded = LoadedModel(model, tokenizer)
+    loaded = LoadedModel(tokenizer, lambda: model)
     which = range(len(ANSWERS)) if which is None else which
     return loaded.score([CONVERSATIONS[i] for i in which], [ANSWERS[i] for i in which], batch_size, report)
 
