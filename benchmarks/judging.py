@@ -32,15 +32,9 @@ from organisms.judging.ledger import open_ledger  # noqa: E402
 from organisms.judging.live import Connection  # noqa: E402
 from organisms.judging.prices import load_prices  # noqa: E402
 from organisms.judging.purchase import buy  # noqa: E402
-<<<<<<< HEAD
-from organisms.judging.requests import Requests, asks  # noqa: E402
-from organisms.judging.tables import JUDGMENTS  # noqa: E402
-from organisms.judging.templates import load_template  # noqa: E402
-=======
 from organisms.judging.requests import MessagesRequests, asks  # noqa: E402
 from organisms.judging.tables import JUDGMENTS  # noqa: E402
 from organisms.plan.arms import ARM  # noqa: E402
->>>>>>> 36a7b1585f18b14957a01255177277b3bc7a5a20
 from organisms.plan.config import read_config  # noqa: E402
 
 KEY = "test-key-that-must-be-in-no-file"
