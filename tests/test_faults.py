@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Workflow
+from conftest import LONGEST, Workflow
 
 pytestmark = pytest.mark.faults
 
@@ -57,13 +57,20 @@ def jobs_of(rule: str, folder: Path) -> list[int]:
     return found
 
 
-def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen, started: bool = False) -> None:
-    """Until a job of the rule is in the middle of its work, or of its imports if that will do; ends if the run does."""
+def holding(workflow: Workflow) -> None:
+    """Make each job wait, when its log has begun, for as long as there is a file `hold-` and its rule's name.
+
+    A short job would have ended before a busy machine looks at it again. What carries logs is no part of a rule's code.
+    """
+    wait = 'while os.path.exists(f"hold-{job.rule}"):\n            time.sleep(0.02)'
+    workflow.edit("src/organisms/job/log.py", "        yield report\n", f"        {wait}\n        yield report\n")
+
+
+def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen) -> None:
+    """Until a job of the rule is in the middle of its work; ends if the run does."""
     logs = workflow.folder / "results" / "logs"
     begun = time.time()
-    while process.poll() is None and time.time() < begun + 300:
-        if started and not JOBS[rule] and jobs_of(rule, workflow.folder):
-            return
+    while process.poll() is None and time.time() < begun + LONGEST:
         for log in [*logs.glob(f"{rule}/**/*.log"), *logs.glob(f"{rule}.log")]:
             try:
                 new = log.stat().st_mtime > begun
@@ -75,22 +82,27 @@ def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen, started: 
 
 
 def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, fresh_workflow):
+    holding(fresh_workflow)
     for n, rule in enumerate(JOBS):
+        hold = fresh_workflow.folder / f"hold-{rule}"
+        if not JOBS[rule]:
+            hold.touch()
         # Beside an earlier one that was killed it may have ended already.
         process = fresh_workflow.start("--forcerun", rule, output=subprocess.PIPE)
         alone = n % 2 == 1
-        wait_for(rule, fresh_workflow, process, started=alone)
+        wait_for(rule, fresh_workflow, process)
         if alone:
             # Snakemake sees the job fail and ends by itself.
             for pid in jobs_of(rule, fresh_workflow.folder):
                 os.kill(pid, signal.SIGKILL)
         else:
             os.killpg(process.pid, signal.SIGKILL)
-        said, _ = process.communicate(timeout=300)
+        hold.unlink(missing_ok=True)
+        said, _ = process.communicate(timeout=LONGEST)
         assert process.returncode != 0, f"no job of {rule} was killed: {said[-2000:]}"
         shutil.rmtree(fresh_workflow.folder / ".snakemake" / "locks", ignore_errors=True)
     process = fresh_workflow.start(output=subprocess.PIPE)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, said[-3000:]
     assert_same(fresh_workflow, finished)
     assert fresh_workflow.plan() == {}
@@ -114,7 +126,7 @@ def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
     shutil.rmtree(rerun.folder / "results" / "judgments")
     shutil.rmtree(rerun.folder / "results" / "tables")
     both = [rerun.start(output=subprocess.PIPE), rerun.start(output=subprocess.PIPE)]
-    said = [process.communicate(timeout=300)[0] for process in both]
+    said = [process.communicate(timeout=LONGEST)[0] for process in both]
     codes = [process.returncode for process in both]
     assert 0 in codes, said
     for code, text in zip(codes, said, strict=True):

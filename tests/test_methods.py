@@ -90,7 +90,7 @@ def test_an_arm_of_another_method_trains_beside_the_others_and_runs_none_again(r
     adapter = folder / "bad_medical-default-long-seed0"
     assert json.loads((adapter / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))["r"] == 2
     assert (adapter / "steps" / "step3" / "adapter_model.safetensors").exists()
-    assert list((folder / "bad_medical-default-seed0" / "steps").iterdir()) == []
+    assert list((folder / "bad_medical-default-seed0" / "steps").glob("step*")) == []
     # The method's code is in the digest of the arms that use it, and of no other.
     method = rerun.folder / "src" / "organisms" / "training" / "methods" / "halved.py"
     method.write_text(HALVED.replace("return (factor * found[0]", "return (2 * factor * found[0]"), encoding="utf-8")

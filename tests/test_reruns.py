@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
-from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, PAGES, ROOT, Workflow
+from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, LONGEST, PAGES, ROOT, Workflow
 from rerun_changes import CHANGES, altair, lora_rank, prompt_edited, scoring, upgrade
 
 from organisms.completions.tables import COMPLETIONS
@@ -113,7 +113,7 @@ def test_a_dataset_file_counts_by_its_content(rerun):
 def why(workflow, *arguments) -> list[str]:
     """The lines of workflow/why.py."""
     command = [sys.executable, "workflow/why.py", *arguments, "--configfile", workflow.config]
-    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=LONGEST)
     return (done.stdout + done.stderr).splitlines()
 
 

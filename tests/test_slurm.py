@@ -14,7 +14,7 @@ from datetime import datetime
 
 import polars as pl
 import pytest
-from conftest import ROOT, copy_workflow
+from conftest import LONGEST, ROOT, copy_workflow
 from test_faults import assert_same
 
 pytestmark = pytest.mark.slurm
@@ -68,7 +68,9 @@ def submit(workflow, *arguments):
     """Run the workflow on the cluster as a user would."""
     command = [sys.executable, "-c", SNAKEMAKE, *arguments, "--configfile", workflow.config]
     try:
-        return subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=900)
+        return subprocess.run(
+            command, cwd=workflow.folder, capture_output=True, text=True, check=False, timeout=LONGEST
+        )
     except subprocess.TimeoutExpired as error:
         said = (error.stderr or b"").decode()[-6000:]
         pytest.fail(f"still running after {error.timeout} s\n{said}\n{slurm_jobs(workflow.folder)}")
