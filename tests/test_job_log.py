@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-from conftest import ROOT
+from conftest import LONGEST, ROOT
 
 from organisms.job.files import sha256_of
 
@@ -19,7 +19,7 @@ def job(tmp_path, body):
         f"rule='finetune', params={{'rank': 8}}, input=[], output=[{str(tmp_path / 'out.txt')!r}])\n"
         f"with job_log(job, 'finetune x') as report:\n    {body}\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=LONGEST)
     return done, (tmp_path / "logs" / "job.log").read_text(encoding="utf-8")
 
 
