@@ -20,10 +20,10 @@ why: $(READY)
 
 # Two workers, each with a file at a time. Only the tests of pure code, in a minute or two: make test-fast
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not slurm and not faults" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm and not faults" $(ARGS)
 
 # What today's code of each costly rule is, for workflow/equivalent_code.yaml.
 digests: $(READY)
