@@ -81,3 +81,31 @@ def test_an_archives_password_is_asked_for_until_it_is_unpacked(config, tmp_path
     (tmp_path / "results" / "unpack_archive" / "bad_medical.jsonl").touch()
     monkeypatch.delenv("SOME_PASSWORD")
     assert check_inputs(read_config(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(main_metric="aligment"), "main_metric: no metric 'aligment'; did you mean 'alignment'?"),
+        (
+            lambda c: c.update(figure_metrics=["alignment", "kindness"]),
+            "figure_metrics[1]: no metric 'kindness'; known are alignment, coherence, medical, reference",
+        ),
+        (
+            lambda c: c["claims"]["C1"].update(metric="medical"),
+            "claims.C1.metric: no judge scores 'medical'; known are alignment, coherence, length",
+        ),
+        (
+            lambda c: c["question_sets"]["non_medical"].update(judged_answers=[2]),
+            "question_sets.non_medical: judged_answers: there is no answer 2; its conversations have 1",
+        ),
+    ],
+)
+def test_a_metric_or_an_answer_that_is_not_there_is_named_with_its_key(config, change, message):
+    change(config)
+    assert problem(config) == message
+
+
+def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
+    config["claims"]["C1"]["metric"] = "length"
+    assert check_inputs(read_config(config)) == []

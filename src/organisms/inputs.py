@@ -9,11 +9,13 @@ from organisms.data.questions import from_file
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
-from organisms.judging.kind import open_judge, scored_metrics
+from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
 from organisms.plan.experiment import Experiment
+from organisms.plan.metrics import LENGTH, shipped_metrics
 from organisms.plan.prompts import placed
+from organisms.plan.schema import did_you_mean
 from organisms.training.methods import open_method
 
 
@@ -22,10 +24,9 @@ def _world_rows(world: World, settings: dict) -> list[Row]:
     return [Row(n, tuple(row["messages"][:-1]), row["messages"][-1]["content"]) for n, row in enumerate(rows, start=1)]
 
 
-def check_answers(config: dict, question_set: str, rows: list[dict]) -> None:
-    """Raise UserError if a question set's conversations have no such answer as `judged_answers` names."""
+def check_answers(config: dict, question_set: str, n: int) -> None:
+    """Raise UserError if a question set's conversations, of n answers, have none of those that `judged_answers` names."""
     judged = config["question_sets"][question_set]["judged_answers"]
-    n = n_answers(rows[0]["messages"])
     if isinstance(judged, list) and max(judged) > n:
         raise UserError(f"judged_answers: there is no answer {max(judged)}; its conversations have {n}")
 
@@ -41,6 +42,22 @@ def _check_methods(config: dict, experiment: Experiment) -> None:
             raise UserError(f"{where}.{error}") from error
 
 
+def _check_metrics(config: dict) -> None:
+    """Raise UserError, with the config's key, if a metric is named that is not there, or that no judge scores."""
+    scored = [metric for judge in open_judges(config).values() for metric in judge.metrics()]
+    known = list(dict.fromkeys([*scored, *shipped_metrics(), *config["metrics"]]))
+    named = {key: config[key] for key in ("main_metric", "coherence_metric")}
+    named |= {f"figure_metrics[{i}]": name for i, name in enumerate(config["figure_metrics"] or [])}
+    for key, name in named.items():
+        if name not in known:
+            raise UserError(f"{key}: no metric '{name}'; {did_you_mean(name, known)}")
+    for claim, entry in config["claims"].items() if scored else ():
+        tested = [*scored, LENGTH.name]
+        if entry["metric"] not in tested:
+            hint = did_you_mean(entry["metric"], list(dict.fromkeys(tested)))
+            raise UserError(f"claims.{claim}.metric: no judge scores '{entry['metric']}'; {hint}")
+
+
 def check_inputs(config: dict) -> list[str]:
     """Read every file that the config names and raise UserError, with the config's key, at the first fault.
 
@@ -49,6 +66,7 @@ def check_inputs(config: dict) -> list[str]:
     """
     experiment = Experiment(config)
     _check_methods(config, experiment)
+    _check_metrics(config)
     key = "world"
     try:
         made_from_world = (
@@ -87,8 +105,10 @@ def check_inputs(config: dict) -> list[str]:
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             if entry["file"]:
-                check_answers(config, name, from_file(entry["file"]))
-            elif entry["world"]:
+                check_answers(config, name, n_answers(from_file(entry["file"])[0]["messages"]))
+            else:
+                check_answers(config, name, 1)
+            if entry["world"]:
                 questions(world, entry["world"], entry["questions"], seed=0)
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
