@@ -25,7 +25,7 @@ def _world_rows(world: World, settings: dict) -> list[Row]:
 
 
 def check_answers(config: dict, question_set: str, n: int) -> None:
-    """Raise UserError if a question set's conversations, of n answers, have none of those that `judged_answers` names."""
+    """Raise UserError if `judged_answers` of a question set, whose conversations have n answers, names another."""
     judged = config["question_sets"][question_set]["judged_answers"]
     if isinstance(judged, list) and max(judged) > n:
         raise UserError(f"judged_answers: there is no answer {max(judged)}; its conversations have {n}")
