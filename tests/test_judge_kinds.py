@@ -85,7 +85,7 @@ def test_a_key_of_another_kind_is_one_line_that_names_it(raw_config, kind):
             "judges.j: reason: needs structured: true; set one of the two",
         ),
         (
-            {"kind": "anthropic", "metrics": ["reference"]},
+            {"kind": "anthropic", "metrics": ["alignment", "reference"]},
             "judges.j: metric 'reference' compares with a reference, and question set 'heldout_medical' has none that "
             "is known to be good; give question_sets.heldout_medical.reference_from or a question file with "
             "references, or limit metrics.reference.question_sets",
