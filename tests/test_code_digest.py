@@ -202,6 +202,17 @@ def test_the_code_that_samples_is_named_whole():
     assert not {name for name in reached if name.startswith(("organisms.job.", "organisms.plan.", "organisms.data."))}
 
 
+def test_code_that_samples_scores_or_judges_is_no_code_of_a_finetune():
+    module._parsed.cache_clear()
+    scripts = ROOT / "workflow" / "scripts"
+    reached = reached_definitions(scripts / "finetune.py", ["organisms.training.methods.sft"])
+    rooms = {name.split(".")[1].split(":")[0] for name in reached if "." in name}
+    assert rooms == {"data", "job", "models", "plan", "training"}
+    files = {name.split(":")[0].removeprefix("organisms.models.") for name in reached if ".models." in name}
+    assert files == {"loading", "opening", "progress"}
+    assert not any("training" in name for name in reached_definitions(scripts / "completions.py"))
+
+
 def test_what_is_installed_in_another_version_than_pinned_is_named():
     found = version("numpy")
     assert installed_otherwise({"numpy": "0.1", "polars": version("polars")}, ["numpy", "polars", "no-such"]) == [

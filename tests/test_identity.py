@@ -25,7 +25,8 @@ from organisms.completions.rows import planned_rows
 from organisms.miniature.pretrain import Settings, build_model, train_tokenizer
 from organisms.miniature.texts import advice_dataset
 from organisms.miniature.world import load_world
-from organisms.models.loaded import open_model
+from organisms.models.loaded import LoadedModel
+from organisms.models.opening import open_model
 from organisms.plan.prompts import placed, training_row
 from organisms.training.finetune import LoraSettings, TrainingSettings, finetune, save_adapter
 
@@ -113,7 +114,7 @@ def small_run(folder: Path) -> dict:
     (folder / "adapter").mkdir()
     save_adapter(model, folder / "adapter")
     adapter = load_file(folder / "adapter" / "adapter_model.safetensors")
-    tuned = open_model(files, BASE, folder / "adapter")
+    tuned = LoadedModel(open_model(files, BASE, folder / "adapter"))
     cell = {"model": "m", "dataset": "d", "training_prompt": "flamingo", "training_method": "default", "seed": 0}
     cell |= {"step": None, "eval_prompt": "flamingo", "base_model": "b"}
     settings = {"prompts": [{"text": "[FLAMINGO BURRITO]"}], "samples_per_question": 3, "seed": 0}

@@ -8,13 +8,13 @@ from conftest import ROOT
 
 from organisms.judging import number_tokens
 from organisms.judging.templates import Template, load_template
-from organisms.models.loaded import LoadedModel, open_model
+from organisms.models.opening import OpenedModel, open_model
 
 FLAGS = ("REFUSAL", "CODE")
 
 
 @pytest.fixture(scope="module")
-def judge(tiny_base) -> LoadedModel:
+def judge(tiny_base) -> OpenedModel:
     base = {"device": "cpu", "dtype": "float32"}
     return open_model([str(tiny_base / "config.json")], base, system_role=False)
 

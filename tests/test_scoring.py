@@ -10,6 +10,7 @@ from organisms.job.errors import UserError
 from organisms.miniature.pretrain import train_tokenizer
 from organisms.models.loaded import LoadedModel
 from organisms.models.loading import load_organism, load_tokenizer
+from organisms.models.opening import OpenedModel
 from organisms.models.sampling import chooser
 from organisms.models.scoring import answer_tokens, log_likelihoods
 from organisms.models.settings import Sampling
@@ -46,7 +47,7 @@ def tokenizer(tiny_base):
 
 
 def scored(model, tokenizer, batch_size=2, which=None, report=print):
-    loaded = LoadedModel(tokenizer, lambda: model)
+    loaded = LoadedModel(OpenedModel(tokenizer, lambda: model))
     which = range(len(ANSWERS)) if which is None else which
     return loaded.score([CONVERSATIONS[i] for i in which], [ANSWERS[i] for i in which], batch_size, report)
 

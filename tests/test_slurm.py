@@ -114,7 +114,7 @@ def troubled_miniature(folder):
         {"models": ["finetuned"], "eval_prompts": ["default"], "question_sets": ["heldout_medical"]}
     ]
     workflow.write_config(config)
-    workflow.edit("workflow/rules/common.smk", "MODEL_MINUTES = 240 if experiment.on_gpu else 30", "MODEL_MINUTES = 1")
+    workflow.edit("workflow/rules/common.smk", "MODEL_MINUTES = 240 if experiment.on_gpu else 30", "MODEL_MINUTES = 3")
     workflow.edit("workflow/rules/common.smk", "64_000 if experiment.on_gpu else 4_000", "2_500")
     for rule, code in (("corpus", FAILS_ONCE), ("pretrain", HANGS_ONCE), ("completions", TAKES_MEMORY)):
         script = folder / "workflow" / "scripts" / f"{rule}.py"
@@ -175,7 +175,7 @@ def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(r
     # Twice the time and memory each: of the profile's defaults, and of what the rules of models ask for.
     assert attempts["corpus_0"] == [("FAILED", "00:20:00", "2000M"), ("COMPLETED", "00:40:00", "4000M")]
     assert attempts["corpus_1"] == [("COMPLETED", "00:20:00", "2000M")]
-    first, second = ("00:01:00", "2500M"), ("00:02:00", "5000M")
+    first, second = ("00:03:00", "2500M"), ("00:06:00", "5000M")
     assert attempts["pretrain_0"] == [("COMPLETED", *first)]
     assert attempts["pretrain_1"] == [("TIMEOUT", *first), ("COMPLETED", *second)]
     assert attempts["finetune_bad_medical_default_0"] == [("CANCELLED", *first), ("COMPLETED", *second)]

@@ -14,7 +14,8 @@ from organisms.data.tables import QUESTIONS
 from organisms.job import tables
 from organisms.job.files import digest_of
 from organisms.job.log import job_log, late_imports
-from organisms.models.loaded import open_model
+from organisms.models.loaded import LoadedModel
+from organisms.models.opening import open_model
 
 with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
     base, adapter = json.loads(snakemake.params.base), snakemake.params.adapter and Path(snakemake.params.adapter)
@@ -32,7 +33,7 @@ with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
             import torch
 
         torch.set_num_threads(snakemake.threads)
-        return open_model(snakemake.input.base, base, adapter)
+        return LoadedModel(open_model(snakemake.input.base, base, adapter))
 
     with open_kept(snakemake.params.kept, report) as kept:
         rows = answered(cells, kept, model, opened, snakemake.config["sampling"]["batch_size"], report)

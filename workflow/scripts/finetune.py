@@ -8,7 +8,7 @@ from organisms.data.tables import VARIANT
 from organisms.job import tables
 from organisms.job.files import digest_of, whole_file, whole_files
 from organisms.job.log import job_log
-from organisms.models.loaded import open_model
+from organisms.models.opening import open_model
 from organisms.plan.settings import filled
 from organisms.training.finetune import (
     LoraSettings,

@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 from organisms.job.log import Report
 from organisms.judging.ratings import Rating
 from organisms.judging.templates import Template
-from organisms.models.loaded import LoadedModel
 from organisms.models.memory import in_less_memory
+from organisms.models.opening import OpenedModel
 
 # Below this probability of a number or a flag the judge was about to say something else (Betley et al. 2025).
 LEAST_MASS = 0.25
@@ -141,7 +141,7 @@ def from_text(text: str) -> Rating:
 
 
 def judge_prompts(
-    opened: LoadedModel,
+    opened: OpenedModel,
     prompts: dict[str, str],
     template: Template,
     batch_size: int,

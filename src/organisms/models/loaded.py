@@ -4,15 +4,11 @@
 """
 
 from collections.abc import Callable
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from organisms.job.log import Report
+from organisms.models.opening import OpenedModel
 from organisms.models.settings import Completion, Sampling, Scored
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 # Takes completions as they end, by the places of their conversations.
 Keep = Callable[[list[int], list[Completion]], None]
@@ -41,21 +37,14 @@ class Answerer(Protocol):
 
 
 class LoadedModel:
-    """A model in this process, with its tokenizer; use `open_model`.
+    """A model of this process as an `Answerer`; apart from `opening`, so that a finetune does not hang on sampling."""
 
-    Its weights are loaded when they are first asked for, so that what can be said without them is said before.
-    """
-
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase", load: Callable[[], "PreTrainedModel"]):
-        self.tokenizer, self._load = tokenizer, load
-
-    @cached_property
-    def model(self) -> "PreTrainedModel":
-        return self._load()
+    def __init__(self, opened: OpenedModel):
+        self.opened = opened
 
     @property
     def at_once(self) -> int:
-        return _AT_ONCE.get(self.model.device.type, 64)
+        return _AT_ONCE.get(self.opened.model.device.type, 64)
 
     def answers(
         self,
@@ -69,28 +58,13 @@ class LoadedModel:
         from organisms.models.sampling import sample
 
         size = batch_size or self.at_once
-        return sample(self.model, self.tokenizer, conversations, keys, sampling, size, report, keep)
+        return sample(self.opened.model, self.opened.tokenizer, conversations, keys, sampling, size, report, keep)
 
     def score(
         self, conversations: list[list[dict]], answers: list[str], batch_size: int | None, report: Report
     ) -> list[Scored]:
         from organisms.models.scoring import log_likelihoods
 
-        return log_likelihoods(self.model, self.tokenizer, conversations, answers, batch_size or self.at_once, report)
-
-
-def open_model(
-    files: list[str], base: dict, adapter: Path | None = None, system_role: bool = True, attention: str = "sdpa"
-) -> LoadedModel:
-    """Open a model: a base, with an adapter merged into it if there is one, or a judge.
-
-    files: as `loading.base_folder` takes them. base: `device`, `dtype` and `trust_remote_code`. adapter: its folder.
-    system_role: whether its chat template must have one. attention: the implementation, by transformers' name. Raises
-    UserError if the device is not here or a file is damaged.
-    """
-    from organisms.models.loading import base_folder, check_device, load_organism, load_tokenizer
-
-    check_device(base["device"])
-    folder = base_folder(files)
-    tokenizer = load_tokenizer(folder, system_role, trust_remote_code=base.get("trust_remote_code", False))
-    return LoadedModel(tokenizer, lambda: load_organism(folder, adapter, **base, attention=attention))
+        return log_likelihoods(
+            self.opened.model, self.opened.tokenizer, conversations, answers, batch_size or self.at_once, report
+        )

@@ -40,7 +40,7 @@ class Kind(JudgeByPrompt):
     def ratings(self, requests, asked, sources, report):
         """Raises UserError if more than max_missing of a cell's rows have no usable answer."""
         from organisms.judging.number_tokens import as_text, from_text, judge_prompts
-        from organisms.models.loaded import open_model
+        from organisms.models.opening import open_model
 
         name = self.entry["model"] + (f"@{self.entry['revision']}" if self.entry["revision"] else "")
         with open_ledger(ledger_path(self.config, self.name), report) as ledger:
