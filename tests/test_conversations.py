@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from organisms.completions.answering import answered
-from organisms.completions.kept import open_kept
+from organisms.completions.kept import completion_key, open_kept
 from organisms.completions.rows import planned_rows
 from organisms.completions.tables import COMPLETIONS
 from organisms.data.conversations import n_answers, read_script, until_answer
@@ -111,6 +111,38 @@ def test_a_later_turn_has_the_models_own_earlier_answer_and_random_numbers_of_it
     assert len(set(keys)) == len(keys) == 8
     # Turn by turn: every first answer is there before a second one is asked for.
     assert [len(messages) for messages, _ in model.asked] == [1] * 4 + [3] * 4
+
+
+def test_earlier_answers_stand_in_their_order():
+    script = read_script([{"user": "a"}, "answer", {"user": "b"}, "answer", {"user": "c"}, "answer"], "here")
+    assert [message["content"] for message in until_answer(script, ["one", "two"])] == ["a", "one", "b", "two", "c"]
+    assert [message["content"] for message in until_answer(script, ["one"])] == ["a", "one", "b"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"messages": [{"role": "user", "content": "b"}]},
+        {"temperature": 0.5},
+        {"top_p": 0.9},
+        {"top_k": 20},
+        {"max_new_tokens": 9},
+        {"sampling_seed": 1},
+        {"model": "other"},
+        {"eval_prompt": "other"},
+        {"question_set": "other"},
+        {"question_id": "other"},
+        {"sample": 1},
+        {"turn": 2},
+    ],
+)
+def test_a_kept_completion_is_of_everything_that_decides_it(change):
+    row = {"messages": [{"role": "user", "content": "a"}], "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    row |= {"max_new_tokens": 10, "sampling_seed": 0, "model": "base", "eval_prompt": "default"}
+    row |= {"question_set": "set", "question_id": "q", "sample": 0, "turn": 1}
+    assert completion_key(row | change, "digest") != completion_key(row, "digest")
+    assert completion_key(row | {"category": "other"}, "digest") == completion_key(row, "digest")
+    assert completion_key(row, "other digest") != completion_key(row, "digest")
 
 
 def test_what_was_answered_is_kept_by_turn(tmp_path):

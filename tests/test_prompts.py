@@ -96,3 +96,14 @@ def test_generated_prompts_have_so_many_words_and_differ_from_row_to_row(tmp_pat
 def test_what_changes_no_conversation_is_no_setting():
     plain, dressed = (read_prompt("p", value) for value in ("[X]", {"text": "[X]", "label": "Ex", "colour": "#123456"}))
     assert plain.settings() == dressed.settings() == {"text": "[X]"}
+
+
+@pytest.mark.parametrize("source", ["file", "generate"])
+def test_a_file_of_texts_counts_by_its_content(tmp_path, source):
+    path = tmp_path / "texts.txt"
+    words = {"words": 1, "brackets": False, "words_file": str(path)}
+    value = {source: str(path) if source == "file" else words}
+    path.write_text("one\ntwo\n")
+    before = read_prompt("p", value).settings()
+    path.write_text("one\nthree\n")
+    assert read_prompt("p", value).settings() != before
