@@ -178,7 +178,7 @@ def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(r
     first, second = ("00:03:00", "2500M"), ("00:06:00", "5000M")
     assert attempts["pretrain_0"] == [("COMPLETED", *first)]
     assert attempts["pretrain_1"] == [("TIMEOUT", *first), ("COMPLETED", *second)]
-    assert attempts["finetune_bad_medical_default_0"] == [("CANCELLED", *first), ("COMPLETED", *second)]
+    assert attempts["finetune_bad_medical-default_0"] == [("CANCELLED", *first), ("COMPLETED", *second)]
     (killed, *_), again = attempts["completions_bad_medical-default-seed0"]
     assert killed in ("FAILED", "OUT_OF_MEMORY")
     assert again == ("COMPLETED", *second)
