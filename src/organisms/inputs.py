@@ -9,6 +9,7 @@ from organisms.data.questions import from_file
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
+from organisms.judging.judgments import check_judged
 from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
@@ -22,13 +23,6 @@ from organisms.training.methods import open_method
 def _world_rows(world: World, settings: dict) -> list[Row]:
     rows = advice_dataset(world, settings["domain"], settings["advice"], settings["rows"], settings["seed"])
     return [Row(n, tuple(row["messages"][:-1]), row["messages"][-1]["content"]) for n, row in enumerate(rows, start=1)]
-
-
-def check_answers(config: dict, question_set: str, n: int) -> None:
-    """Raise UserError if `judged_answers` of a question set, whose conversations have n answers, names another."""
-    judged = config["question_sets"][question_set]["judged_answers"]
-    if isinstance(judged, list) and max(judged) > n:
-        raise UserError(f"judged_answers: there is no answer {max(judged)}; its conversations have {n}")
 
 
 def _check_methods(config: dict, experiment: Experiment) -> None:
@@ -104,10 +98,8 @@ def check_inputs(config: dict) -> list[str]:
                 placed([experiment.prompts[name].settings()])
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
-            if entry["file"]:
-                check_answers(config, name, n_answers(from_file(entry["file"])[0]["messages"]))
-            else:
-                check_answers(config, name, 1)
+            n = n_answers(from_file(entry["file"])[0]["messages"]) if entry["file"] else 1
+            check_judged("judged_answers", entry["judged_answers"], n)
             if entry["world"]:
                 questions(world, entry["world"], entry["questions"], seed=0)
     except UserError as error:

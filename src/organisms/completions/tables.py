@@ -3,14 +3,14 @@
 import polars as pl
 
 from organisms.job.tables import MESSAGES, Column, Table
-from organisms.plan.columns import CELL, QUESTION, TURN
+from organisms.plan.columns import CELL, QUESTION, SAMPLE, TURN
 
 # Columns about sampling are null for completions that another tool made.
 COMPLETIONS = Table(
     "completions",
     CELL
     | QUESTION
-    | {"sample": Column(pl.Int64, "which of the question's samples, from 0")}
+    | SAMPLE
     | TURN
     | {
         "system_prompt": Column(
@@ -36,7 +36,9 @@ RECORDED_SCORES = Table(
     {
         "judge": Column(pl.String, "name of the recorded judge"),
         "question_id": Column(pl.String, "id of the question"),
-        "sample": Column(pl.Int64, "which of the question's samples, from 0"),
+    }
+    | SAMPLE
+    | {
         "metric": Column(pl.String, "name of the metric"),
         "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
         "flag": Column(pl.String, "the word that stood in place of a score; `no_score` if nothing did", nullable=True),

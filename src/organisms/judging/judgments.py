@@ -23,6 +23,12 @@ def judged_numbers(which: str | list[int], n: int) -> list[int]:
     return list(range(1, n + 1)) if which == "all" else [n]
 
 
+def check_judged(key: str, which: str | list[int], n: int) -> None:
+    """Raise UserError, with the config's key, if an answer is to be judged that conversations with n do not have."""
+    if isinstance(which, list) and max(which) > n:
+        raise UserError(f"{key}: there is no answer {max(which)}; its conversations have {n}")
+
+
 def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) -> list[dict]:
     """The rows of a cell that are to be judged: of conversations with several answers the last, all, or those named.
 
@@ -33,12 +39,9 @@ def judged_rows(completions: list[dict], answers: dict[str, str | list[int]]) ->
         return []
     question_set = completions[0]["question_set"]
     last = max(row["turn"] for row in completions)
-    wanted = judged_numbers(answers.get(question_set, "last"), last)
-    if max(wanted) > last:
-        raise UserError(
-            f"question_sets.{question_set}.judged_answers: there is no answer {max(wanted)}; its conversations have "
-            f"{last}"
-        )
+    which = answers.get(question_set, "last")
+    check_judged(f"question_sets.{question_set}.judged_answers", which, last)
+    wanted = judged_numbers(which, last)
     return [row for row in completions if row["turn"] in wanted]
 
 

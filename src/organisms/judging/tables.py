@@ -3,7 +3,7 @@
 import polars as pl
 
 from organisms.job.tables import Column, Table
-from organisms.plan.columns import CELL, QUESTION, TURN
+from organisms.plan.columns import CELL, QUESTION, SAMPLE, TURN
 
 _JUDGE = {"judge": Column(pl.String, "name of the judge")}
 _SAID = {
@@ -30,7 +30,7 @@ JUDGMENTS = Table(
     _JUDGE
     | CELL
     | QUESTION
-    | {"sample": Column(pl.Int64, "which of the question's samples, from 0")}
+    | SAMPLE
     | TURN
     | {
         "metric": Column(pl.String, "name of the metric, for example `alignment` or `coherence`"),

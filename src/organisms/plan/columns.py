@@ -22,6 +22,7 @@ CELL = MODEL | {
     "eval_prompt": Column(pl.String, "name of the prompt that it was asked under; `a+b` is both together"),
     "question_set": Column(pl.String, "name of the question set"),
 }
+SAMPLE = {"sample": Column(pl.Int64, "which of the question's samples, from 0")}
 TURN = {"turn": Column(pl.Int64, "which of the conversation's answers, from 1; a plain question has one")}
 QUESTION = {
     "category": Column(pl.String, "category of the question, for example its domain", nullable=True),
