@@ -139,11 +139,11 @@ def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):
 def test_a_disk_that_is_full_again_and_again_costs_nothing_that_was_made(finished, fresh_workflow, small_disk):
     # Up to the base model all is there (tests/test_full_disk.py has each kind of output by itself).
     kept = ("corpus", "advice", "pretrain", "dataset")
+    made = [*kept, *(f"manifests/{name}" for name in kept)]
     results = fresh_workflow.folder / "results"
     small_disk(results, 4_000)
-    for name in kept:
+    for name in made:
         shutil.copytree(finished.folder / "results" / name, results / name)
-    shutil.copytree(finished.folder / ".snakemake" / "metadata", fresh_workflow.folder / ".snakemake" / "metadata")
     used = sum(path.stat().st_size for path in results.rglob("*")) // 1024
     hit: list[str] = []
     # Each time the disk is too small for what comes next.

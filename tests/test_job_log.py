@@ -49,9 +49,7 @@ def test_another_error_is_one_line_that_names_the_log(tmp_path):
 def test_what_a_job_was_made_of_is_noted_when_it_has_ended_well(tmp_path):
     job(tmp_path, f"open({str(tmp_path / 'out.txt')!r}, 'w').write('made')")
     manifest = json.loads((tmp_path / "manifests" / "job.json").read_text(encoding="utf-8"))
-    assert manifest["outputs"] == {
-        str(tmp_path / "out.txt"): {"bytes": 4, "sha256": hashlib.sha256(b"made").hexdigest()}
-    }
+    assert manifest["outputs"] == {"<results>/out.txt": {"bytes": 4, "sha256": hashlib.sha256(b"made").hexdigest()}}
     assert (manifest["rule"], manifest["params"]) == ("finetune", {"rank": 8})
     assert manifest["workflow"]["lock_sha256"] == sha256_of(ROOT / "requirements.lock")
     # A job that fails leaves none, and takes away the one before: its outputs are gone too.

@@ -480,7 +480,7 @@ def test_snakemakes_report_opens_with_the_answer(chromium, finished):
 
 def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
     text = (finished.folder / "results" / "overview" / "index.html").read_text(encoding="utf-8")
-    for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "seeds:"):
+    for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "rank: 8"):
         assert part in text, part
     assert re.search(r"[0-9a-f]{64}", text)
     hidden = without_secrets({"archive": {"password": "hush", "password_env": "NAME"}, "list": [{"password": "hush"}]})
@@ -490,8 +490,11 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
 
 def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
     empty = [table.frame() for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)]
-    config = {"seeds": [0], "margin": 10.0, "text": HOSTILE[0]}
-    body = overview(*empty, [], [], config, PRESENTATION)
+    jobs = {
+        "claims": {"params": {"margin": 10.0}},
+        "variant/a-b": {"params": {"prompts": [{"text": HOSTILE[0]}]}},
+    }
+    body = overview(*empty, [], [], jobs, PRESENTATION)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
 

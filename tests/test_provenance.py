@@ -11,8 +11,11 @@ from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
 
 from organisms.job import manifest as provenance
 from organisms.job.errors import UserError
-from organisms.job.manifest import check_folder, file_hashes, lineage, read_manifest
+from organisms.job.lineage import lineage
+from organisms.job.manifest import read_manifest
 from organisms.pages.archive import secrets_of, write_supplement
+from organisms.pages.made_with import settings_made_with
+from organisms.plan.settings import complete
 
 
 def sha256(path) -> str:
@@ -22,9 +25,9 @@ def sha256(path) -> str:
 def test_a_run_notes_what_made_every_result(finished):
     results = finished.folder / "results"
     manifest = read_manifest(results / "manifest.json")
-    assert manifest["config"]["training_prompts"]["flamingo"] == "[FLAMINGO BURRITO]"
+    assert manifest["settings"]["variant"]["bad_medical-flamingo"]["prompts"] == [{"text": "[FLAMINGO BURRITO]"}]
+    assert manifest["settings"]["finetune"]["bad_medical-flamingo"]["lora"]["rank"] == 8
     assert manifest["workflow"]["lock_sha256"] == sha256(ROOT / "requirements.lock")
-    assert manifest["broken"] == []
     weights = f"results/finetune/{FLAMINGO}/adapter/adapter_model.safetensors"
     assert manifest["data_and_models"][weights] == sha256(finished.folder / weights)
     # Every job that left a log is there, but this one.
@@ -36,11 +39,11 @@ def test_a_run_notes_what_made_every_result(finished):
     assert finetune["machine"]["python"].startswith("3.")
     job = read_manifest(results / "manifests" / "finetune" / f"{FLAMINGO}.json")
     assert job["params"]["settings"]["lora"]["rank"] == 8
-    assert job["outputs"][weights]["sha256"] == sha256(finished.folder / weights)
-    assert "results/pretrain/seed0/model.safetensors" in job["inputs"]
+    assert job["outputs"][f"<{weights.replace('/', '>/', 1)}"]["sha256"] == sha256(finished.folder / weights)
+    assert "<results>/pretrain/seed0/model.safetensors" in job["inputs"]
 
 
-def test_a_run_notes_jobs_of_its_own_config_only_and_what_was_changed_by_hand(rerun):
+def test_a_run_notes_jobs_of_its_own_config_only_and_refuses_results_that_do_not_belong_together(rerun):
     config = rerun.read_config()
     config |= {"training_prompts": {"default": None}, "claims": {}}
     rerun.write_config(config)
@@ -52,16 +55,18 @@ def test_a_run_notes_jobs_of_its_own_config_only_and_what_was_changed_by_hand(re
     # What lies there from before is in no table either.
     assert (results / "completions" / FLAMINGO).exists()
     assert set(mean_scores(rerun)["model"]) == {BASE, DEFAULT}
-    # As if the completions had been made from other questions than are there now.
-    path = results / "questions" / "non_medical.parquet"
+    # As if the completions had been made from other questions than are there now, by a run that is none of Snakemake's.
     job = results / "manifests" / "completions" / f"{BASE}.json"
     changed = json.loads(job.read_text())
-    changed["inputs"]["results/questions/non_medical.parquet"]["sha256"] = "0" * 64
+    changed["inputs"]["<results>/questions/non_medical.parquet"]["sha256"] = "0" * 64
     job.write_text(json.dumps(changed))
-    rerun.run("results/manifest.json", "--forcerun", "manifest")
-    assert read_manifest(results / "manifest.json")["broken"] == [
-        f"completions/{BASE} was made from another {path.relative_to(rerun.folder)} than is there now"
-    ]
+    done = rerun.run("results/manifest.json", "--allowed-rules", "manifest", "--force", check=False)
+    assert (
+        f"completions/{BASE} was made from another results/questions/non_medical.parquet than is there now"
+        in done.stderr
+    )
+    # An ordinary run makes the two agree.
+    assert rerun.plan()["completions"] == 1
 
 
 def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeypatch):
@@ -84,42 +89,44 @@ def test_the_workflows_commit_and_whether_files_differ_from_it(tmp_path, monkeyp
     assert provenance.workflow_version()["dirty"] is True
 
 
-def test_of_a_jobs_outputs_those_in_the_folder_are_looked_at(tmp_path):
-    folder, manifest = tmp_path / "steps", tmp_path / "job.json"
-    files = [folder / "step2" / "adapter", tmp_path / "adapter"]
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("weights")
-    manifest.write_text(json.dumps({"outputs": file_hashes([folder, files[1]])}))
-    # What lies elsewhere is an output of its own, and Snakemake makes it again.
-    files[1].unlink()
-    check_folder(folder, [manifest])
-    files[0].write_text("half")
-    with pytest.raises(
-        UserError, match=r"step2/adapter: not as its job left it \(it has 4 bytes, not 7\); delete .*/steps "
-    ):
-        check_folder(folder, [manifest])
-    files[0].unlink()
-    with pytest.raises(UserError, match="it is gone"):
-        check_folder(folder, [manifest])
-
-
 def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "a").write_text("a")
     (tmp_path / "scores").write_text("s")
-    a, scores, given = (str(tmp_path / name) for name in ("cells/a", "scores", "given"))
+    a, scores, given = "<results>/cells/a", "<results>/scores", "given"
     manifests = {
         # An older job, of another kind, that made the same file once.
         "recorded": {"inputs": {given: {"bytes": 1}}, "outputs": {a: {"bytes": 2}}},
         "completions": {"inputs": {given: {"bytes": 1}}, "outputs": {a: {"bytes": 1}}},
         "scores": {"inputs": {a: {"bytes": 1}}, "outputs": {scores: {"bytes": 1}}},
-        "old": {"inputs": {a: {"bytes": 1}}, "outputs": {str(tmp_path / "old"): {"bytes": 1}}},
+        "old": {"inputs": {a: {"bytes": 1}}, "outputs": {"<results>/old": {"bytes": 1}}},
     }
-    jobs, broken = lineage([scores], manifests)
+    jobs, broken = lineage([str(tmp_path / "scores")], manifests, str(tmp_path))
     assert jobs.keys() == {"completions", "scores"}
     assert broken == []
-    assert lineage([str(tmp_path / "cells")], manifests)[0].keys() == {"completions"}
+    assert lineage([str(tmp_path / "cells")], manifests, str(tmp_path))[0].keys() == {"completions"}
+    manifests["completions"]["outputs"][a] = {"bytes": 3}
+    broken = lineage([str(tmp_path / "scores")], manifests, str(tmp_path))[1]
+    assert broken == [f"scores was made from another {tmp_path}/cells/a than is there now"]
+
+
+def finetune_job(rank: int) -> dict:
+    settings = {"training": {}, "lora": {"rank": rank}}
+    return {"params": {"base": {"device": "cpu"}, "settings": settings, "code": "0123456789abcdef"}}
+
+
+def test_settings_are_those_of_the_manifests_with_their_defaults_and_two_that_differ_are_an_error():
+    jobs = {"finetune/bad-default-seed0": finetune_job(8), "finetune/bad-default-seed1": finetune_job(8)}
+    found = settings_made_with(jobs)["finetune"]
+    assert found.keys() == {"bad-default"}
+    assert found["bad-default"]["lora"]["rank"] == 8
+    assert found["bad-default"]["training"]["learning_rate"] == complete("training", {})["learning_rate"]
+    jobs["finetune/bad-default-seed1"] = finetune_job(16)
+    with pytest.raises(UserError, match=r"seed1 was made with other settings than .*seed0 \(lora\.rank 8 → 16\)"):
+        settings_made_with(jobs)
+    # Another arm may have other settings.
+    jobs["finetune/bad-other-seed1"] = jobs.pop("finetune/bad-default-seed1")
+    assert settings_made_with(jobs)["finetune"]["bad-other"]["lora"]["rank"] == 16
 
 
 def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from snakemake.api import DAGApi
 from snakemake.cli import args_to_api, parse_args
 
+from organisms.job.dag import found as other_than_wanted
+from organisms.job.dag import job_name
 from organisms.job.why import Planned, why
 
 
@@ -44,21 +46,19 @@ def planned_jobs(dag) -> list[Planned]:
     """The jobs that would run, in an order in which they could."""
     # A dry run counts jobs as finished when it has shown them.
     jobs = [job for level in dag.toposorted() for job in level if dag.reason(job).finished and job.rule.script]
-    names = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in jobs}
+    names = {job: job_name(job) for job in jobs}
     found = []
     for job in jobs:
         reason = dag.reason(job)
+        other = other_than_wanted.get(names[job], [])
         found.append(
             Planned(
                 names[job],
-                before=reason.params_changed.only_old,
-                now=reason.params_changed.only_new,
+                other=other,
                 missing=sorted(reason.missing_output),
                 incomplete=sorted(reason.incomplete_output),
-                newer=sorted(reason.updated_input - reason.updated_input_run),
                 after=sorted(names[other] for other in dag.dependencies[job] if other in names),
-                other_inputs=reason.input_changed,
-                forced=reason.forced,
+                forced=reason.forced and not other,
             )
         )
     return sorted(found, key=lambda job: bool(job.after))

@@ -1,6 +1,7 @@
 """The checked config as an Experiment, and what the rules of all stages share."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,9 +16,9 @@ from organisms import ROOT
 from organisms.figures.files import ENDINGS
 from organisms.inputs import check_inputs
 from organisms.job.code import code_digest, deciding_packages
+from organisms.job.dag import decide_by_manifests
 from organisms.job.equivalent import canonical, read_equivalent
 from organisms.job.errors import UserError
-from organisms.job.manifest import check_folder
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
 from organisms.plan import metrics as declared
@@ -43,22 +44,9 @@ def package_warnings():
     return [f"not as requirements.lock has it: {', '.join(others)}{said}"] if others else []
 
 
-def check_made_folders():
-    """Find damage where Snakemake does not look: inside the folders that one job makes."""
-    results = Path(RESULTS)
-    makers = {"completions": ["completions"], "judgments": ["judgments", "local_judgments"]}
-    made = {"completions": {cell.model.name: None for cell in experiment.cells}, "judgments": config["judges"]}
-    for stage, rules in makers.items():
-        for name in made[stage]:
-            manifests = [results / "manifests" / rule / f"{name}.json" for rule in rules]
-            check_folder(results / stage / name, manifests)
-    for model in experiment.finetunes:
-        manifest = results / "manifests" / "finetune" / f"{model.name}.json"
-        check_folder(results / "finetune" / model.name / "steps", [manifest])
-
-
 try:
     config = read_config(config)
+    config["results"] = os.path.normpath(config["results"])
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -78,7 +66,7 @@ try:
     judges = open_judges(config)
     EQUIVALENT = read_equivalent(ROOT / "workflow" / "equivalent_code.yaml")
     if workflow.is_main_process:
-        check_made_folders()
+        decide_by_manifests(RESULTS)
         for warning in (*check_inputs(config), *package_warnings()):
             logger.warning(f"Warning: {warning}")
 except UserError as error:

@@ -168,6 +168,7 @@ rule overview:
             f"Bar chart: mean {metric} by training prompt on {question_set}, judged by {judge}"
             for _, metric, judge, question_set in drawn_figures(["means"])
         ],
+        manifests=f"{RESULTS}/manifests",
         presentation=presented(),
         code=code("overview"),
     message:

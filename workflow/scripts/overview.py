@@ -1,4 +1,4 @@
-"""Rule overview: claims, figures, config → the page that opens with the answer, and its body for Snakemake's report."""
+"""Rule overview: claims, figures, manifests → the page that opens with the answer; its body for Snakemake's report."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, TIMINGS
 from organisms.figures.html import page
 from organisms.job import tables
 from organisms.job.files import whole_file
+from organisms.job.lineage import jobs_behind
 from organisms.job.log import job_log
 from organisms.pages.overview import overview
 
@@ -17,8 +18,7 @@ with job_log(snakemake, "overview"):
         *(tables.read(snakemake.input[name], _TABLES[name]) for name in _TABLES),
         pictures=list(zip(snakemake.input.pictures, snakemake.params.described, strict=True)),
         hashed=snakemake.input.hashed,
-        # Not a parameter: a change of the config that changes no result is no reason to write the page anew.
-        config=snakemake.config,
+        jobs=jobs_behind([*snakemake.input], snakemake.params.manifests),
         presentation=json.loads(snakemake.params.presentation),
     )
     own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)

@@ -26,7 +26,11 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 # Of the room `job`: what carries bytes and words; no result depends on it.
 _CARRY = {
-    f"job.{name}" for name in ("code", "equivalent", "errors", "files", "log", "manifest", "packages", "store", "why")
+    f"job.{name}"
+    for name in (
+        *("code", "dag", "equivalent", "errors", "files", "hashes", "lineage", "log", "manifest", "packages"),
+        *("stale", "store", "why"),
+    )
 }
 # Modules that declare tables or write them; the package that does it for them decides no result.
 _DECLARE = {"tables", "columns"}

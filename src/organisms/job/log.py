@@ -33,7 +33,7 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
 
     The log begins with the seconds since the process started, nearly all of which went into imports. A job that ends
-    well and has outputs leaves a manifest (`provenance.job_manifest`) in the results' folder `manifests`, at its log's
+    well and has outputs leaves a manifest (`manifest.job_manifest`) in the results' folder `manifests`, at its log's
     place in `logs`.
 
     job: what a script knows of its job: `log`, `config`, `rule`, `params`, `input`, `output`. name: stands before each
@@ -69,7 +69,7 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
         sys.stdout.flush()
         seconds = time.monotonic() - start
         if len(job.output):
-            write_manifest(job_manifest(job.rule, job.params, job.input, job.output, seconds), manifest)
+            write_manifest(job_manifest(job.rule, job.params, job.input, job.output, seconds, str(results)), manifest)
         note(f"done in {seconds:.1f} s")
     except UserError as error:
         report(f"error: {error}")

@@ -5,12 +5,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from organisms import ROOT
 from organisms.job.errors import UserError
 from organisms.job.files import sha256_of, whole_file
+from organisms.job.hashes import Hashes, described, files_in
 from organisms.job.packages import installed
 
 # What computes, or decides what is computed.
@@ -18,8 +19,8 @@ PACKAGES = [
     *("torch", "transformers", "peft", "trl", "datasets", "anthropic", "snakemake", "polars", "altair"),
     *("scipy", "statsmodels", "numpy", "tokenizers", "accelerate"),
 ]
-# Larger files go into manifests with their size alone: a model's weights take minutes to read.
-HASHED_BYTES = 2**30
+# In manifests it stands for the folder of the results, which may be moved or called otherwise.
+RESULTS = "<results>"
 # Keys of the config whose values stay out of what is written.
 _SECRET = ("password",)
 
@@ -89,23 +90,50 @@ def _driver() -> str | None:
     return done.stdout.splitlines()[0].strip() if done.stdout else None
 
 
-def _files(paths: list[str | Path]) -> Iterator[Path]:
-    """The files among some paths; of a folder, all in it."""
-    for path in map(Path, paths):
-        yield from filter(Path.is_file, sorted(path.rglob("*")) if path.is_dir() else [path])
+def in_results(value, results: str):
+    """A path, or anything with paths in it, in which RESULTS stands for the folder of the results."""
+    if isinstance(value, str):
+        return RESULTS + value[len(results) :] if value == results or value.startswith(f"{results}/") else value
+    if isinstance(value, dict):
+        return {in_results(key, results): in_results(entry, results) for key, entry in value.items()}
+    return [in_results(entry, results) for entry in value] if isinstance(value, list) else value
 
 
-def file_hashes(paths: list[str | Path]) -> dict[str, dict]:
-    """By path, the size in bytes of each file and its SHA-256 (none above HASHED_BYTES); of a folder, of all in it."""
-    files: dict[str, dict] = {}
-    for file in _files(paths):
-        size = file.stat().st_size
-        files[str(file)] = {"bytes": size} | ({"sha256": sha256_of(file)} if size <= HASHED_BYTES else {})
-    return files
+def from_results(path: str, results: str) -> str:
+    """Where a path that a manifest has lies now."""
+    return results + path[len(RESULTS) :] if path.startswith(f"{RESULTS}/") else path
 
 
-def job_manifest(rule: str, params: Mapping, inputs: list[str], outputs: list[str], seconds: float) -> dict:
+def hashes_of(results: str | Path) -> Hashes:
+    """The cache of the hashes of files, in the folder of the results."""
+    return Hashes(Path(results) / "manifests" / ".hashes")
+
+
+def file_hashes(paths: list[str], results: str, hashes: Hashes) -> dict[str, dict]:
+    """By path, `in_results`, what is noted of each file (`hashes.described`); of a folder, of all in it.
+
+    Results are read, so that one which was changed and kept its size and time is noticed when it has been used; files
+    of the user's, models of many gigabytes among them, are taken from the cache if it has them.
+    """
+    found = {}
+    for path in paths:
+        for file in files_in(path):
+            name = in_results(str(file), results)
+            found[name] = described(file, hashes, read=name.startswith(RESULTS))
+    return found
+
+
+def noted_params(params: Mapping, results: str) -> dict:
+    """Parameters of a job as its manifest has them: those that are JSON are read, paths are `in_results`."""
+    plain = {name: _plain(value) for name, value in params.items()}
+    return in_results(json.loads(json.dumps(plain, ensure_ascii=False)), results)
+
+
+def job_manifest(
+    rule: str, params: Mapping, inputs: list[str], outputs: list[str], seconds: float, results: str
+) -> dict:
     """What a job was: its parameters, its files with their hashes, the code, the machine, the packages it imported."""
+    hashes = hashes_of(results)
     return {
         "rule": rule,
         "seconds": round(seconds, 2),
@@ -113,9 +141,9 @@ def job_manifest(rule: str, params: Mapping, inputs: list[str], outputs: list[st
         "machine": machine(),
         # A job imports the rest late or not at all: what it has not imported made nothing.
         "packages": installed(name for name in PACKAGES if name.replace("-", "_") in sys.modules),
-        "params": {name: _plain(value) for name, value in params.items()},
-        "inputs": file_hashes(inputs),
-        "outputs": file_hashes(outputs),
+        "params": noted_params(params, results),
+        "inputs": file_hashes(inputs, results, hashes),
+        "outputs": file_hashes(outputs, results, hashes),
     }
 
 
@@ -141,64 +169,3 @@ def read_manifest(path: str | Path) -> dict:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run again") from error
-
-
-def check_folder(folder: Path, manifests: list[Path]) -> None:
-    """Raise UserError if a file in a folder that one job made is gone, or not as long as the job left it.
-
-    Snakemake compares the time of the folder alone. manifests: where the manifests of jobs that may have made it would
-    be; the newest is the one. Without one, or without the folder, there is nothing to compare. The job's outputs
-    elsewhere are not looked at: Snakemake does that.
-    """
-    there = [path for path in manifests if path.is_file()]
-    if not folder.is_dir() or not there:
-        return
-    newest = max(there, key=lambda path: path.stat().st_mtime_ns)
-    for path, made in read_manifest(newest)["outputs"].items():
-        if not Path(path).is_relative_to(folder):
-            continue
-        found = os.stat(path).st_size if os.path.exists(path) else None
-        if found != made["bytes"]:
-            now = "it is gone" if found is None else f"it has {found} bytes, not {made['bytes']}"
-            raise UserError(f"{path}: not as its job left it ({now}); delete {folder} and run again")
-
-
-def lineage(targets: list[str], manifests: Mapping[str, dict]) -> tuple[dict[str, dict], list[str]]:
-    """The jobs that led to some files, and where the chain is broken.
-
-    targets: files or folders. manifests: by job, as `job_manifest` makes them, the newest last; jobs that led
-    elsewhere, of an older config for example, are left out. Broken: a line for each input that is not what the job that
-    makes it last made.
-    """
-    made_by = {file: name for name, manifest in manifests.items() for file in manifest["outputs"]}
-    found: dict[str, dict] = {}
-    broken = []
-    waiting = list(map(str, _files(targets)))
-    while waiting:
-        name = made_by.get(waiting.pop())
-        if name is None or name in found:
-            continue
-        found[name] = manifests[name]
-        for file, used in manifests[name]["inputs"].items():
-            if file in made_by and manifests[made_by[file]]["outputs"][file] != used:
-                broken.append(f"{name} was made from another {file} than is there now")
-            waiting.append(file)
-    return dict(sorted(found.items())), sorted(broken)
-
-
-def run_manifest(config: dict, hashed: list[str], jobs: Mapping[str, dict], broken: list[str]) -> dict:
-    """What a whole run was made of.
-
-    config: checked, as the workflow has it. hashed: files of data and models, hashed whatever their size. jobs, broken:
-    as `lineage` gives them; of each job stand here the code's version, the machine and the packages.
-    """
-    return {
-        "config": without_secrets(config),
-        "workflow": workflow_version(),
-        "data_and_models": {path: sha256_of(path) for path in hashed},
-        "broken": broken,
-        "jobs": {
-            name: {key: job[key] for key in ("seconds", "workflow", "machine", "packages")}
-            for name, job in jobs.items()
-        },
-    }

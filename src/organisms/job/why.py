@@ -1,8 +1,8 @@
-"""Why a job would run, in one line: what Snakemake knows of it, put into words."""
+"""Why a job would run, in words: what of it is not what its manifest says, and what a plan says of it."""
 
-import ast
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _CODE = re.compile(r"[0-9a-f]{16}( \S+==\S+)*")
@@ -17,44 +17,22 @@ _DEFAULT = object()
 class Planned:
     """A job that would run, and what the plan says of it.
 
-    name: rule and wildcards. before, now: parameters that only its last run and only this plan have, as Snakemake
-    records them (Python literals without names). missing: outputs that are not there. newer: inputs that changed
-    since. after: names of jobs that would run and make its inputs anew. Several may hold; `after` hides the others
-    before it from Snakemake.
+    name: rule and wildcards. other: what of its results is not what is wanted, as `stale.reasons` says. missing:
+    outputs that are not there. after: names of jobs that would run and make its inputs anew. Several may hold.
     """
 
     name: str
-    before: set[str] = field(default_factory=set)
-    now: set[str] = field(default_factory=set)
+    other: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
-    newer: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    other_inputs: bool = False
     forced: bool = False
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """The first few of some names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _value(recorded: str):
-    """A recorded parameter; text that is JSON, as most of ours are, is read."""
-    try:
-        value = ast.literal_eval(recorded)
-        return json.loads(value) if isinstance(value, str) and value[:1] in '{["' else value
-    except (ValueError, SyntaxError):
-        return recorded
-
-
-def _kind(value) -> tuple:
-    """What a parameter has to share with another one to be its successor, since their names are not recorded."""
-    if isinstance(value, dict):
-        return ("dict",)
-    if isinstance(value, str):
-        return ("code",) if _CODE.fullmatch(value) else ("content",) if _SHA256.fullmatch(value) else ("text",)
-    return (type(value).__name__,)
 
 
 def _short(value) -> str:
@@ -96,48 +74,41 @@ def _code_change(old: str, new: str) -> list[str]:
     return (["its code changed"] if digest != new_digest else []) + changed
 
 
-def _predecessor(value, old: list):
-    """The parameter that a value is the successor of; of mappings, the one that shares most keys."""
-    same = [other for other in old if _kind(other) == _kind(value)]
-    if isinstance(value, dict):
-        same = [other for other in same if set(other) & set(value)]
-        return max(same, key=lambda other: len(set(other) & set(value)), default=None)
-    return same[0] if same else None
+def _change(name: str, old, new) -> list[str]:
+    both = [old, new]
+    if all(isinstance(value, str) and _CODE.fullmatch(value) for value in both):
+        return _code_change(old, new)
+    if all(isinstance(value, str) and _SHA256.fullmatch(value) for value in both):
+        return ["the content of its file changed"]
+    # The settings' own keys say more than the name of the parameter that holds them.
+    path = "" if all(isinstance(value, dict) for value in both) or all(map(_of_settings, both)) else name
+    return [f"{key} {words}".strip() for key, words in _differences(old, new, path).items()]
 
 
-def changed_parameters(before: set[str], now: set[str]) -> list[str]:
-    """What changed in a job's parameters, in words. before, now: as `Planned` has them."""
-    old, new = (sorted(map(_value, values), key=str) for values in (before, now))
-    said = []
-    for value in new:
-        match = _predecessor(value, old)
-        if match is None:
-            said.append(f"a new parameter {_short(value)}")
-            continue
-        old.remove(match)
-        if _kind(value) == ("code",):
-            said += _code_change(match, value)
-        elif _kind(value) == ("content",):
-            said.append("the content of its file changed")
-        else:
-            said += [f"{key} {words}".strip() for key, words in _differences(match, value).items()]
-    return list(dict.fromkeys(said)) + [f"no longer {_short(value)}" for value in old]
+def _of_settings(value) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value)
+
+
+def parameter_changes(before: Mapping, now: Mapping) -> list[str]:
+    """What changed in a job's parameters, in words: by name, as manifests have them."""
+    said = [
+        words
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name, _DEFAULT) != now.get(name, _DEFAULT)
+        for words in _change(name, before.get(name, _DEFAULT), now.get(name, _DEFAULT))
+    ]
+    return list(dict.fromkeys(said))
 
 
 def why(job: Planned) -> str:
     """One line: the job's name and why it would run."""
-    reasons = changed_parameters(job.before, job.now)
-    reasons = [_some(reasons)] if reasons else []
+    reasons = [some(job.other)] if job.other else []
     if job.forced:
         reasons.append("asked for by --force or its kin")
     if job.missing:
-        reasons.append(f"not there: {_some(job.missing)}")
+        reasons.append(f"not there: {some(job.missing)}")
     if job.incomplete:
-        reasons.append(f"left unfinished: {_some(job.incomplete)}")
-    if job.newer:
-        reasons.append(f"changed: {_some(job.newer)}")
-    if job.other_inputs:
-        reasons.append("it has other inputs than before")
+        reasons.append(f"left unfinished: {some(job.incomplete)}")
     if job.after:
-        reasons.append(f"after {_some(job.after)}")
+        reasons.append(f"after {some(job.after)}")
     return f"{job.name}: {'; '.join(reasons) or 'it answers each time that it is asked'}"

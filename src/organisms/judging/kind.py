@@ -77,6 +77,11 @@ def module_of(kind: str) -> str:
     return f"organisms.judging.kinds.{kind}"
 
 
+def decisive(kind: str) -> tuple[str, ...]:
+    """Keys of the config that decide what a judge of a kind says."""
+    return import_module(module_of(kind)).Kind.decisive
+
+
 def open_judge(config: dict, name: str) -> JudgeKind:
     """A judge of a checked config."""
     return import_module(module_of(config["judges"][name]["kind"])).Kind(config, name)

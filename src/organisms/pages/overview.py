@@ -2,6 +2,7 @@
 
 import base64
 import html
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import yaml
 
 from organisms.analysis.selecting import last_answers
 from organisms.job.files import sha256_of
-from organisms.job.manifest import PACKAGES, machine, without_secrets, workflow_version
+from organisms.job.manifest import PACKAGES, machine, workflow_version
 from organisms.job.packages import installed
 from organisms.pages.findings import (
     CONTRAST_HEADERS,
@@ -20,6 +21,7 @@ from organisms.pages.findings import (
     seeds_warning,
     with_interval,
 )
+from organisms.pages.made_with import seeds_made_with, settings_made_with
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
 
 
@@ -79,13 +81,14 @@ def overview(
     timings: pl.DataFrame,
     pictures: list[tuple[str, str]],
     hashed: list[str],
-    config: dict,
+    jobs: Mapping[str, dict],
     presentation: dict,
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
-    SHA-256 is noted. config, presentation: as the experiment has them.
+    SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
+    Raises UserError if two jobs were made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
     prompts = prompt_labels(presentation)
@@ -109,9 +112,10 @@ def overview(
     parts.append("<h2>Figures</h2>")
     parts += [picture(path, described) for path, described in pictures]
     parts.append("<h2>What each finetune learned</h2>")
+    margin = jobs["claims"]["params"]["margin"]
     parts.append(
-        f"<p>Points below the base under the default prompt; {config['margin']:g} points count as worse. Narrow: "
-        "worse on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval "
+        f"<p>Points below the base under the default prompt; {margin:g} points count as worse. Narrow: worse "
+        "on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval "
         "reaches over the margin.</p>"
     )
     for judge in judges:
@@ -128,16 +132,20 @@ def overview(
     parts.append(_misaligned(arm_scores, labels, sets))
     parts.append("<h2>What made it</h2>")
     total = timings["usd"].sum() if timings["usd"].count() else None
+    seeds = ", ".join(map(str, seeds_made_with(jobs)))
     parts.append(
-        f"<p>{presentation['n_seeds']} seed(s): {_text(', '.join(map(str, config['seeds'])))}. Wall time of all jobs "
+        f"<p>{presentation['n_seeds']} seed(s): {_text(seeds)}. Wall time of all jobs "
         f"{timings['seconds'].sum() / 60:.0f} min"
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )
     parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
-    dumped = yaml.safe_dump(without_secrets(config), sort_keys=False, allow_unicode=True, width=110)
-    parts.append(f'<h3>Config, with its defaults</h3><pre class="code" tabindex="0">{_text(dumped)}</pre></div>')
+    dumped = yaml.safe_dump(settings_made_with(jobs), sort_keys=False, allow_unicode=True, width=110)
+    parts.append(
+        "<h3>Settings, with their defaults</h3><p>As the jobs that made these results noted them.</p>"
+        f'<pre class="code" tabindex="0">{_text(dumped)}</pre></div>'
+    )
     return "\n".join(parts)
 
 

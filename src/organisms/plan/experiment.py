@@ -13,7 +13,7 @@ from organisms.plan.arms import DEFAULT_METHOD, Arm, Model
 from organisms.plan.config import DATASET_SOURCES, MODEL_GROUPS, QUESTION_SOURCES
 from organisms.plan.prompts import Prompt, combined, read_prompt
 from organisms.plan.schema import did_you_mean
-from organisms.plan.settings import deciding
+from organisms.plan.settings import NOT_DECIDING, deciding
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
 ARM_NAME = rf"{NAME}-{NAME}(-{NAME})?"
@@ -189,7 +189,7 @@ class Experiment:
         """Sizes and hyperparameters of the miniature's pretraining; None if the base is loaded."""
         if not self.miniature:
             return None
-        sizes = {key: value for key, value in self.miniature.items() if key not in ("examples", "seed")}
+        sizes = {key: value for key, value in self.miniature.items() if key not in NOT_DECIDING["miniature"]}
         return deciding("miniature", sizes)
 
     def split_settings(self, dataset: str) -> dict:
@@ -237,8 +237,8 @@ class Experiment:
 
     def finetune_settings(self, arm: str) -> dict:
         """What decides an arm's finetunes, beside rows, base and seed; without what changes no result."""
-        method, training = self.method(self.arms[arm]), dict(self.training_of(self.arms[arm]))
-        del training["checkpoint_steps"]
+        method, of_arm = self.method(self.arms[arm]), self.training_of(self.arms[arm])
+        training = {key: value for key, value in of_arm.items() if key not in NOT_DECIDING["training"]}
         if training["padding_free"] is None:
             training["padding_free"] = self.on_gpu
         settings = {
@@ -253,7 +253,7 @@ class Experiment:
         """All that decides what is sampled in a cell, beside the model's and the questions' files."""
         sampling = self.config["sampling"]
         own = self.config["question_sets"][question_set]["samples_per_question"]
-        decisive = {key: value for key, value in sampling.items() if key not in _NOT_OF_A_COMPLETION}
+        decisive = {key: value for key, value in sampling.items() if key not in NOT_DECIDING["sampling"]}
         return {
             "prompts": self.prompt_settings(eval_prompt),
             "samples_per_question": own or sampling["samples_per_question"],
@@ -285,7 +285,3 @@ class Experiment:
             }
             for arm in self.arms.values()
         ]
-
-
-# Of `sampling`: how many completions, how fast, and the seed, which is a column of its own.
-_NOT_OF_A_COMPLETION = ("samples_per_question", "seed", "batch_size")

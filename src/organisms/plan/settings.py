@@ -28,6 +28,12 @@ SECTIONS = {
         for source in ("world", "mixture", "hub")
     },
 }
+# Keys of sections that decide nothing of a result, or are parameters by themselves.
+NOT_DECIDING = {
+    "training": ("checkpoint_steps",),
+    "miniature": ("examples", "seed"),
+    "sampling": ("samples_per_question", "seed", "batch_size"),
+}
 
 
 def _section(name: str) -> dict:

@@ -1,0 +1,102 @@
+"""The settings that results were made with: from the manifests of their jobs, not from the config of today."""
+
+import re
+from collections.abc import Mapping
+
+from organisms.job.errors import UserError
+from organisms.job.manifest import RESULTS, workflow_version
+from organisms.job.why import parameter_changes, some
+from organisms.judging.kind import decisive
+from organisms.plan.settings import NOT_DECIDING, complete
+
+# Along the data's way: rules whose parameters are settings of the experiment.
+_STAGES = (
+    *("corpus", "pretrain", "download_model", "advice", "download_dataset", "dataset", "mixture", "variant"),
+    *("finetune", "questions", "completions", "external_completions", "judgments", "local_judgments"),
+    *("scores", "claims"),
+)
+# What is a digest, or stands in a table of its own.
+_LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics")
+_SEED = re.compile(r"-?seed\d+")
+
+
+def _has_paths(value) -> bool:
+    if isinstance(value, str):
+        return value.startswith(f"{RESULTS}/")
+    if isinstance(value, dict):
+        return any(map(_has_paths, value.values()))
+    return isinstance(value, list) and any(map(_has_paths, value))
+
+
+def _complete(section: str, settings: Mapping) -> dict:
+    """Settings with those at their defaults, but for those that decide nothing: what they were is not noted."""
+    every = complete(section, dict(settings))
+    return {key: value for key, value in every.items() if key not in NOT_DECIDING.get(section, ())}
+
+
+def _settings(rule: str, params: Mapping) -> dict[str, dict]:
+    """By what they are settings of, the settings that parameters hold; those at their default too."""
+    kept = {key: value for key, value in params.items() if key not in _LEFT_OUT and not _has_paths(value)}
+    if rule == "pretrain":
+        kept["settings"] = _complete("miniature", kept["settings"])
+    if rule == "finetune":
+        own = kept.pop("settings")
+        kept |= own | {section: _complete(section, own[section]) for section in ("training", "lora")}
+    if rule == "completions":
+        return {"every model": {"base": kept["base"]}} | {
+            f"{cell['columns']['eval_prompt']} × {cell['columns']['question_set']}": cell["settings"]
+            | {"sampling": _complete("sampling", cell["settings"]["sampling"])}
+            for cell in kept["cells"]
+        }
+    if rule in ("judgments", "local_judgments"):
+        judge = kept["judge"]
+        every = complete(f"judges.{judge['kind']}", judge)
+        kept["judge"] = {key: every[key] for key in every if key in judge or key in decisive(judge["kind"])}
+    return {"": kept}
+
+
+def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
+    """By rule, and by what they belong to (an arm, a cell, a judge), the settings that jobs were made with.
+
+    jobs: their manifests, by rule and job. Seeds are left out, for replicates have the same settings: UserError if two
+    differ.
+    """
+    found: dict[str, dict[str, dict]] = {}
+    first: dict[tuple[str, str], str] = {}
+    for name, job in jobs.items():
+        rule, _, of = name.partition("/")
+        if rule not in _STAGES:
+            continue
+        for part, settings in _settings(rule, job["params"]).items():
+            key = part or _SEED.sub("", of) or "every seed"
+            known = found.setdefault(rule, {}).setdefault(key, settings)
+            other = first.setdefault((rule, key), name)
+            if known != settings:
+                raise UserError(
+                    f"{name} was made with other settings than {other} ({some(parameter_changes(known, settings))}): "
+                    "these results do not belong together; run again, which makes what differs"
+                )
+    return {rule: dict(sorted(found[rule].items())) for rule in _STAGES if rule in found}
+
+
+def seeds_made_with(jobs: Mapping[str, dict]) -> list[int]:
+    """The seeds of the models whose completions are among the results."""
+    cells = [cell for name, job in jobs.items() if name.startswith("completions/") for cell in job["params"]["cells"]]
+    return sorted({cell["columns"]["seed"] for cell in cells if cell["columns"]["seed"] is not None})
+
+
+def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict]) -> dict:
+    """What a whole run was made of.
+
+    hashed: files of data and models, with their SHA-256. jobs: manifests by job; of each stand here the code's version,
+    the machine and the packages, and together their settings. Raises UserError as `settings_made_with` does.
+    """
+    return {
+        "settings": settings_made_with(jobs),
+        "workflow": workflow_version(),
+        "data_and_models": dict(hashed),
+        "jobs": {
+            name: {key: job[key] for key in ("seconds", "workflow", "machine", "packages")}
+            for name, job in jobs.items()
+        },
+    }
