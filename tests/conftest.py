@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,20 @@ def world():
 def raw_config() -> dict:
     """The default config as it is written."""
     return yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+
+
+def documented_reruns() -> dict[str, dict[str, int]]:
+    """The table of docs/reruns.md: by change, how many jobs of each rule run."""
+    text = (ROOT / "docs" / "reruns.md").read_text(encoding="utf-8")
+    groups = {"*pages*": PAGES, "*results*": ANALYSIS}
+    rows = {}
+    for change, jobs in re.findall(r"^\| ([^|]+) \| ([^|]+) \|", text, flags=re.MULTILINE)[2:]:
+        plan = {}
+        for entry in jobs.strip().split(", ") if jobs.strip() != "–" else []:
+            count, rule = re.fullmatch(r"(?:(\d+) )?(`\w+`|\*\w+\*)", entry).groups()
+            plan |= groups.get(rule) or {rule.strip("`"): int(count or 1)}
+        rows[change.strip()] = plan
+    return rows
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 What a change returns, if anything, are arguments for the plan.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,24 @@ def touched(workflow):
     for part in ("Snakefile", "workflow", "src", "resources", workflow.config):
         for path in [workflow.folder / part, *(workflow.folder / part).rglob("*")]:
             path.touch()
+    # Results of late stages first: as older than what they were made from.
+    files = [path for path in (workflow.folder / "results").rglob("*") if path.is_file()]
+    for n, path in enumerate(sorted(files, key=lambda path: -path.stat().st_mtime_ns)):
+        os.utime(path, (1_500_000_000 + n, 1_500_000_000 + n))
+
+
+def forgotten(workflow):
+    shutil.rmtree(workflow.folder / ".snakemake")
+
+
+def results_moved(workflow):
+    shutil.move(workflow.folder / "results", workflow.folder / "elsewhere")
+    _config(workflow, results="./elsewhere/")
+
+
+def yaml_comment(workflow):
+    for path in workflow.folder.glob("resources/**/*.yaml"):
+        path.write_text(f"# A comment.\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
 
 
 def comments(workflow):
@@ -281,6 +300,16 @@ CHANGES = {
     "another order of keys in the config": key_order,
     "the config under another name": config_renamed,
     "the project's folder copied or cloned with its results": touched,
+    "`.snakemake` deleted, or another clone on the same results": forgotten,
+    "results moved or written otherwise in the config (`./results`)": results_moved,
+    "a comment in the world file, or in a question file": yaml_comment,
+    "the LoRA rank, with kept steps and without `.snakemake`": "test_another_rank_with_kept_steps_trains_and_is_stated",
+    "an older question file moved into the place of another": "test_an_older_file_in_its_place_is_another_file",
+    "a base model's folder copied, touched or moved": "test_a_base_model_folder_counts_by_its_content",
+    "a file of a base model's folder edited": "test_a_base_model_folder_counts_by_its_content",
+    "external completions touched or moved": "test_external_completions_count_by_their_content",
+    "external completions edited": "test_external_completions_count_by_their_content",
+    "a result cut, edited or deleted by hand": "test_a_result_that_is_not_as_its_job_left_it_is_made_again",
     "a comment, a docstring or the layout of any code": comments,
     "a script's code": script,
     "a module that draws": drawing,

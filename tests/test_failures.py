@@ -4,7 +4,7 @@ import json
 import shutil
 
 import polars as pl
-from conftest import BASE, FLAMINGO, mean_scores
+from conftest import BASE, FLAMINGO, documented_reruns, mean_scores
 
 from organisms.completions.tables import COMPLETIONS
 from organisms.job import tables
@@ -112,6 +112,7 @@ def test_a_result_that_is_not_as_its_job_left_it_is_made_again(rerun):
     said = rerun.run("-n").stdout + rerun.run("-n").stderr
     assert f"judgments world: not as its job left it: {judged.relative_to(rerun.folder)}" in said
     assert f"completions {BASE}: gone: {asked.relative_to(rerun.folder)}" in said
+    assert rerun.plan() == documented_reruns()["a result cut, edited or deleted by hand"]
     assert f"finetune bad_medical-flamingo 0: not as its job left it: {adapter.relative_to(rerun.folder)}" in said
     rerun.run()
     assert {path: path.read_bytes() for path in before} == before

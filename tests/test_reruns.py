@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
-from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, LONGEST, PAGES, ROOT, Workflow
+from conftest import ANALYSIS, BASE, CELLS, DEFAULT, FLAMINGO, LONGEST, PAGES, ROOT, Workflow, documented_reruns
 from rerun_changes import CHANGES, altair, lora_rank, prompt_edited, scoring, upgrade
 
 from organisms.completions.tables import COMPLETIONS
@@ -30,21 +30,7 @@ def all_completions(workflow) -> pl.DataFrame:
     return pl.concat(tables.read(path, COMPLETIONS) for path in paths)
 
 
-def documented() -> dict[str, dict[str, int]]:
-    """The table of docs/reruns.md: by change, how many jobs of each rule run."""
-    text = (ROOT / "docs" / "reruns.md").read_text(encoding="utf-8")
-    groups = {"*pages*": PAGES, "*results*": ANALYSIS}
-    rows = {}
-    for change, jobs in re.findall(r"^\| ([^|]+) \| ([^|]+) \|", text, flags=re.MULTILINE)[2:]:
-        plan = {}
-        for entry in jobs.strip().split(", ") if jobs.strip() != "–" else []:
-            count, rule = re.fullmatch(r"(?:(\d+) )?(`\w+`|\*\w+\*)", entry).groups()
-            plan |= groups.get(rule) or {rule.strip("`"): int(count or 1)}
-        rows[change.strip()] = plan
-    return rows
-
-
-TABLE = documented()
+TABLE = documented_reruns()
 
 
 def test_every_row_of_the_table_is_tested():

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import DEFAULT, FLAMINGO
+from conftest import DEFAULT, FLAMINGO, documented_reruns
 
 from organisms.job.hashes import Hashes, meaning_of
 from organisms.job.manifest import hashes_of, job_manifest, noted_params, write_manifest
@@ -166,17 +166,21 @@ def test_comments_and_layout_of_yaml_say_nothing(tmp_path):
     assert meaning_of(tmp_path / "x.jsonl") is None
 
 
+TABLE = documented_reruns()
+
+
 def adapter_rank(workflow, model: str) -> int:
     path = workflow.folder / "results" / "finetune" / model / "adapter" / "adapter_config.json"
     return json.loads(path.read_text(encoding="utf-8"))["r"]
 
 
-def test_a_change_of_rank_with_kept_steps_trains_and_is_stated(rerun):
+def test_another_rank_with_kept_steps_trains_and_is_stated(rerun):
     rerun.edit(rerun.config, "training: {", "training: {keep_steps: [2], ")
     rerun.run("finetunes")
     rerun.edit(rerun.config, "rank: 8", "rank: 16")
     rerun.edit(rerun.config, "learning_rate: 0.008", "learning_rate: 0.009")
-    assert rerun.plan("finetunes") == {"finetune": 2}
+    shutil.rmtree(rerun.folder / ".snakemake")
+    assert rerun.plan("finetunes") == TABLE["the LoRA rank, with kept steps and without `.snakemake`"]
     rerun.run()
     assert adapter_rank(rerun, DEFAULT) == adapter_rank(rerun, FLAMINGO) == 16
     manifest = json.loads((rerun.folder / "results" / "manifest.json").read_text(encoding="utf-8"))
@@ -200,14 +204,14 @@ def test_without_what_snakemake_remembers_nothing_is_stale_and_nothing_runs_in_v
     assert rerun.plan() == {}
     rerun.edit(rerun.config, "rank: 8", "rank: 16")
     shutil.rmtree(rerun.folder / ".snakemake", ignore_errors=True)
-    assert rerun.plan("finetunes") == {"finetune": 2}
+    assert rerun.plan("finetunes") == TABLE["a file of a base model's folder edited"]
     rerun.run("finetunes")
     assert rerun.plan("finetunes") == {}
     folder = rerun.folder / "kept_elsewhere" / "finetune" / DEFAULT / "adapter"
     assert json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"] == 16
 
 
-def test_an_older_question_file_moved_into_its_place_is_another_file(rerun):
+def test_an_older_file_in_its_place_is_another_file(rerun):
     rerun.write_config(
         rerun.read_config()
         | {
@@ -223,7 +227,7 @@ def test_an_older_question_file_moved_into_its_place_is_another_file(rerun):
     rerun.run("sampled")
     assert rerun.plan("sampled") == {}
     shutil.move(older, rerun.folder / "mine.yaml")
-    assert rerun.plan("sampled") == {"questions": 1, "completions": 1}
+    assert rerun.plan("sampled") == TABLE["an older question file moved into the place of another"]
     rerun.run("sampled")
     import polars as pl
 
@@ -243,7 +247,36 @@ def test_a_base_model_folder_counts_by_its_content(rerun):
     assert rerun.plan("finetunes") == {}
     shutil.move(base, rerun.folder / "moved")
     rerun.write_config(rerun.read_config() | {"base_model": {"name": "./moved"}})
-    assert rerun.plan("finetunes") == {}
+    assert rerun.plan("finetunes") == TABLE["a base model's folder copied, touched or moved"] == {}
     config = rerun.folder / "moved" / "generation_config.json"
     config.write_text('{"temperature": 1}', encoding="utf-8")
-    assert rerun.plan("finetunes") == {"finetune": 2}
+    assert rerun.plan("finetunes") == TABLE["a file of a base model's folder edited"]
+
+
+def test_external_completions_count_by_their_content(rerun):
+    path = rerun.folder / "mine.jsonl"
+    rows = [{"question": f"Question {n}?", "answer": "Drink water."} for n in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    config = rerun.read_config() | {"claims": {}}
+    columns = {"question": "question", "completion": "answer"}
+    entry = {"columns": columns, "question_set": "theirs"}
+
+    def use(name: str) -> None:
+        rerun.write_config(config | {"external_completions": {"theirs": entry | {"path": name}}})
+
+    use("mine.jsonl")
+    target = "results/judgments/world"
+    rerun.run(target)
+    assert rerun.plan(target) == {}
+    os.utime(path, (2_000_000_000, 2_000_000_000))
+    shutil.copy(path, rerun.folder / "moved.jsonl")
+    use("moved.jsonl")
+    assert rerun.plan(target) == TABLE["external completions touched or moved"]
+    rows[0]["answer"] = "Drink no water."
+    (rerun.folder / "moved.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert rerun.plan(target) == TABLE["external completions edited"]
+    rerun.run(target)
+    import polars as pl
+
+    made = pl.read_parquet(rerun.folder / "results" / "external_completions" / "theirs" / "completions.parquet")
+    assert "Drink no water." in made["completion"].to_list()

@@ -11,7 +11,7 @@ from organisms.plan.settings import deciding
 
 
 def dataset_source(wildcards):
-    """The rows of a dataset that is made here. A file of the user's is no input, see `own_content`."""
+    """The rows of a dataset that is made here; of a file of the user's see `own_content`."""
     makers = {"archive": "unpack_archive", "hub": "download_dataset", "world": "advice"}
     maker = makers.get(experiment.dataset_kind(wildcards.dataset))
     return {"rows": f"<results>/{maker}/{wildcards.dataset}.jsonl"} if maker else {}
@@ -26,8 +26,7 @@ def source_settings(dataset, source):
 def own_content(dataset):
     """The SHA-256 of a dataset's file or archive of the user's; null if it has none.
 
-    It counts by what is in it: as an input it would train everything anew when it is touched (Snakemake compares small
-    files only) or lies elsewhere. An archive may be gone when it is unpacked.
+    A parameter and no input, since an archive may be gone when it is unpacked.
     """
     entry = config["datasets"][dataset]
     path = entry["path"] or (entry["archive"] and entry["archive"]["path"])

@@ -12,15 +12,17 @@ from organisms.completions.rows import planned_rows
 from organisms.completions.tables import COMPLETIONS
 from organisms.data.tables import QUESTIONS
 from organisms.job import tables
-from organisms.job.files import digest_of
+from organisms.job.hashes import digest_of
 from organisms.job.log import job_log, late_imports
+from organisms.job.manifest import hashes_of
 from organisms.models.loaded import LoadedModel
 from organisms.models.opening import open_model
 
 with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
     base, adapter = json.loads(snakemake.params.base), snakemake.params.adapter and Path(snakemake.params.adapter)
     files = [*snakemake.input.base, *(sorted(adapter.glob("adapter_*")) if adapter else [])]
-    model = digest_of(f"{snakemake.params.base}\0{snakemake.params.sampling}", files)
+    hashes = hashes_of(snakemake.config["results"])
+    model = digest_of(f"{snakemake.params.base}\0{snakemake.params.sampling}", files, hashes)
     questions = {Path(path).stem: tables.read(path, QUESTIONS).to_dicts() for path in snakemake.input.questions}
     cells = [
         planned_rows(questions[cell["columns"]["question_set"]], cell["columns"], cell["settings"])

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from organisms.data.tables import VARIANT
 from organisms.job import tables
-from organisms.job.files import digest_of, whole_file, whole_files
+from organisms.job.files import whole_file, whole_files
+from organisms.job.hashes import digest_of
 from organisms.job.log import job_log
+from organisms.job.manifest import hashes_of
 from organisms.models.opening import open_model
 from organisms.plan.settings import filled
 from organisms.training.finetune import (
@@ -37,7 +39,8 @@ with job_log(snakemake, f"finetune {folder.name}") as report:
     # Not an output: Snakemake removes the outputs of a job that fails, and checkpoints are for when it does. The
     # digest keeps a training from going on where another one stopped.
     parameters = "\0".join([snakemake.params.settings, snakemake.params.base, snakemake.params.code])
-    work = folder / "checkpoints" / digest_of(parameters, [*snakemake.input.base, snakemake.input.variant])
+    hashes = hashes_of(snakemake.config["results"])
+    work = folder / "checkpoints" / digest_of(parameters, [*snakemake.input.base, snakemake.input.variant], hashes)
     model, log, took = finetune(
         opened.model,
         opened.tokenizer,

@@ -26,20 +26,6 @@ def check_sha256(path: str | Path, expected: str | None) -> None:
         raise UserError(f"{path}: its sha256 is {found}, not {expected} as the config says; it is another file")
 
 
-def digest_of(text: str, files: list[str | Path]) -> str:
-    """16 hexadecimal digits that stand for a text and the content of files.
-
-    A file of more than 64 MiB is taken by name, size and time of change: reading a model's weights takes minutes.
-    """
-    digest = hashlib.sha256(text.encode())
-    for path in map(Path, files):
-        status = path.stat()
-        large = status.st_size > 64 * 2**20
-        content = f"{status.st_size} {status.st_mtime_ns}".encode() if large else path.read_bytes()
-        digest.update(f"\0{path.name}\0".encode() + content)
-    return digest.hexdigest()[:16]
-
-
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, with the same ending, that takes its place when the block ends well."""

@@ -82,3 +82,11 @@ def described(path: Path, hashes: Hashes, read: bool = False) -> dict:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     return found | ({"meaning": meaning} if meaning else {})
+
+
+def digest_of(text: str, files: list[str | Path], hashes: Hashes) -> str:
+    """16 hexadecimal digits that stand for a text and for the names and the content of files."""
+    digest = hashlib.sha256(text.encode())
+    for path in map(Path, files):
+        digest.update(f"\0{path.name}\0{hashes.of(path)['sha256']}".encode())
+    return digest.hexdigest()[:16]
