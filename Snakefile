@@ -56,6 +56,7 @@ rule sampled:
 
 
 onstart:
+    require_comparison()
     require_keys()
 
 

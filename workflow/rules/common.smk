@@ -16,7 +16,7 @@ from organisms import ROOT
 from organisms.figures.files import ENDINGS
 from organisms.inputs import check_inputs
 from organisms.job.code import code_digest, deciding_packages
-from organisms.job.dag import decide_by_manifests
+from organisms.job.dag import decide_by_manifests, require_compared
 from organisms.job.equivalent import canonical, read_equivalent
 from organisms.job.errors import UserError
 from organisms.job.packages import installed_otherwise, pinned
@@ -42,6 +42,14 @@ def package_warnings():
     others = installed_otherwise(PINS, sorted(names))
     said = "; results of both count as the same, and results/manifests says which made which"
     return [f"not as requirements.lock has it: {', '.join(others)}{said}"] if others else []
+
+
+def require_comparison():
+    """Stop before the first job if the manifests did not decide what runs."""
+    try:
+        require_compared(RESULTS)
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 try:

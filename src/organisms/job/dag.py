@@ -14,6 +14,7 @@ from snakemake.jobs import Job
 from snakemake.logging import logger
 from snakemake.persistence import NO_PARAMS_CHANGE, PersistenceBase
 
+from organisms.job.errors import UserError
 from organisms.job.manifest import hashes_of, noted_params
 from organisms.job.stale import Wanted, reasons
 
@@ -23,6 +24,7 @@ _NAMED = 12
 _folders: dict[str, None] = {}
 # Why jobs run whose results are there, by rule and wildcards, of the plan that was made last.
 found: dict[str, list[str]] = {}
+_compared: set[str] = set()
 
 
 def job_name(job: Job) -> str:
@@ -55,6 +57,7 @@ def _compare(dag: DAG) -> None:
         hashes = hashes_of(results)
         said = reasons([_wanted(job, results) for job in jobs.values()], results, hashes)
         hashes.save()
+        _compared.add(results)
         found.update(said)
         for name in said:
             dag.forcefiles.update(jobs[name].output)
@@ -98,6 +101,15 @@ def _patch() -> None:
             return asked(persistence, job, *arguments, **named) if _folder(job) is None else answer
 
         setattr(PersistenceBase, name, answered)
+
+
+def require_compared(results: str) -> None:
+    """Raise UserError if the results were not compared: in another version Snakemake may look elsewhere."""
+    if results in _folders and results not in _compared:
+        raise UserError(
+            "this version of Snakemake did not compare results with their manifests, so old ones could pass for new; "
+            "install the versions of requirements.lock"
+        )
 
 
 def decide_by_manifests(results: str) -> None:
