@@ -15,6 +15,7 @@ from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
 from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import LENGTH, shipped_metrics
+from organisms.plan.presentation import check_labels
 from organisms.plan.prompts import placed
 from organisms.plan.schema import did_you_mean
 from organisms.training.methods import open_method
@@ -59,6 +60,7 @@ def check_inputs(config: dict) -> list[str]:
     file is found before the first finetune and not after it. Returns warnings, a line each.
     """
     experiment = Experiment(config)
+    check_labels(experiment)
     _check_methods(config, experiment)
     _check_metrics(config)
     key = "world"
