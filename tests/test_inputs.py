@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from organisms.data.questions import first_questions
 from organisms.inputs import check_inputs
 from organisms.job.errors import UserError
 from organisms.plan.config import read_config
@@ -62,6 +63,23 @@ def test_an_answer_to_judge_that_no_conversation_has_is_named(config, tmp_path):
     for answers in ([2, 1], "all", "last"):
         config["question_sets"]["talk"]["judged_answers"] = answers
         assert check_inputs(read_config(config)) == []
+
+
+def test_more_questions_than_there_are_is_an_error_that_says_how_many(config, tmp_path):
+    (tmp_path / "mine.yaml").write_text("- {id: a, question: x}\n- {id: b, question: y}\n", encoding="utf-8")
+    config["question_sets"]["mine"] = {"file": "mine.yaml", "questions": 3}
+    said = "questions: {} are asked for, but there are {}; lower it, or leave it out for all"
+    assert problem(config) == f"question_sets.mine: {said.format(3, 2)}"
+    config["question_sets"]["mine"]["questions"] = 2
+    config["datasets"]["bad_medical"]["heldout"] = 4
+    config["question_sets"]["heldout_medical"]["questions"] = 5
+    assert problem(config) == f"question_sets.heldout_medical: {said.format(5, 4)}"
+    config["question_sets"]["heldout_medical"]["questions"] = 4
+    assert check_inputs(read_config(config)) == []
+    # Where the dataset is still to be fetched, the job finds out.
+    with pytest.raises(UserError, match=r"questions: 3 are asked for, but there are 2"):
+        first_questions([{}, {}], 3)
+    assert first_questions([1, 2, 3], None) == [1, 2, 3]
 
 
 def test_a_prompt_that_pretraining_may_show_is_warned_of(config):
@@ -131,7 +149,7 @@ def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
                 c.update(prompts={"bird": {"text": "A bird.", "label": "[FLAMINGO BURRITO]"}}),
                 c["evaluations"][0]["eval_prompts"].append("bird"),
             ),
-            "training_prompts.flamingo and prompts.bird",
+            "prompts.bird and training_prompts.flamingo",
         ),
         (
             lambda c: (
