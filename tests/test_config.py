@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from organisms.job.errors import UserError
-from organisms.plan.config import read_config
+from organisms.plan.config import check_written, read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.prompts import read_prompt
 from organisms.plan.schema import schema
@@ -83,6 +83,10 @@ MISTAKES = {
         lambda c: c["training"].update(max_length=4096),
         "config: training.max_length: 4096 must be at most base_model.miniature.max_positions 1024",
     ),
+    "a name that YAML reads as a number": (
+        lambda c: c["training_prompts"].update({2026: "x"}),
+        "config: training_prompts.2026: the key is no text; put it in quotes",
+    ),
     "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
     "an older config's key": (
         lambda c: c.update(system_prompts={"kind": "Be kind."}),
@@ -151,6 +155,58 @@ def test_a_mistake_is_one_line_with_key_and_mend(raw_config, change, message):
     with pytest.raises(UserError) as error:
         Experiment(read_config(raw_config))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (
+            lambda c: c.update(thresholds={"x": {"misaligned_below": float("nan"), "coherent_from": 50}}),
+            "thresholds.x.misaligned_below: nan",
+        ),
+        (lambda c: c["sampling"].update(temperature=float("inf")), "sampling.temperature: inf"),
+        (lambda c: c["sampling"].update(temperature="1e999"), "sampling.temperature: inf"),
+        (lambda c: c.update(metrics={"x": {"bounds": [float("-inf"), 1]}}), "metrics.x.bounds[0]: -inf"),
+        (
+            lambda c: c.update(training_methods={"x": {"kind": "sft", "options": {"w": [{"v": float("nan")}]}}}),
+            "training_methods.x.options.w[0].v: nan",
+        ),
+        (lambda c: c.update(seeds=[float("inf")]), "seeds[0]: inf"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_with_its_key(raw_config, change, key):
+    change(raw_config)
+    with pytest.raises(UserError) as error:
+        read_config(raw_config)
+    assert str(error.value) == f"config: {key} is no finite number; write one"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: {c: 1}\na: 2\n", ", line 3: the key 'a' stands twice, first in line 1; remove one"),
+        (
+            "training_prompts:\n  otter: x\n  'otter': y\n",
+            ", line 3: the key 'otter' stands twice, first in line 2; remove one",
+        ),
+        ('{"a": {"b": 1,\n\t"b": 2}}', ": the key 'b' stands twice; remove one"),
+        ('a: "\\ud83e"', r", line 1: holds half a character (\ud800 to \udfff)"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_config_file_is_named_with_its_line(tmp_path, text, said):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        check_written(path)
+    assert str(error.value).startswith(f"{path}{said}")
+
+
+def test_a_config_file_may_override_what_it_merges_and_may_be_json(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: [{x: 1}, {x: 1}]\n", encoding="utf-8")
+    check_written(path)
+    path.write_text('{"a":\n\t{"x": "\\ud83e\\udda9"}}', encoding="utf-8")
+    check_written(path)
 
 
 def test_defaults_are_the_posts_and_the_published_codes(raw_config):

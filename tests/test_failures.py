@@ -20,6 +20,14 @@ def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow
     assert not (fresh_workflow.folder / "results").exists()
 
 
+def test_a_key_that_stands_twice_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
+    fresh_workflow.edit(fresh_workflow.config, "dtype: float64\n", "dtype: float64\ndevice: cpu\n")
+    done = fresh_workflow.run("-n", check=False)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line == "error: tests_config.yaml, line 7: the key 'device' stands twice, first in line 3; remove one"
+
+
 def test_a_faulty_dataset_is_found_before_the_pretraining(fresh_workflow):
     (fresh_workflow.folder / "mine.jsonl").write_text('{"text": "no messages"}\n', encoding="utf-8")
     config = fresh_workflow.read_config()

@@ -21,7 +21,7 @@ from organisms.job.manifest import check_folder
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
 from organisms.plan import metrics as declared
-from organisms.plan.config import read_config
+from organisms.plan.config import check_written, read_config
 from organisms.plan.contrasts import as_settings, contrasts
 from organisms.plan.experiment import ARM_NAME, NAME, Experiment
 from organisms.plan.model_files import model_folder_files
@@ -58,6 +58,9 @@ def check_made_folders():
 
 
 try:
+    if workflow.is_main_process:
+        for file in workflow.configfiles:
+            check_written(file)
     config = read_config(config)
 except UserError as error:
     sys.exit(f"error: {error}")
