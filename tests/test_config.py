@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from conftest import ROOT
 
 from organisms.job.errors import UserError
 from organisms.plan.config import check_written, read_config
@@ -88,6 +89,29 @@ MISTAKES = {
         "config: training_prompts.2026: the key is no text; put it in quotes",
     ),
     "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
+    "a seed that no generator takes": (
+        lambda c: c.update(seeds=[2**32]),
+        "config: seeds[0]: 4294967296 must be at most 4294967295",
+    ),
+    "one seed in two forms": (lambda c: c.update(seeds=[0, 0.0]), "config: seeds: [0, 0] has non-unique elements"),
+    "a name with a line break": (
+        lambda c: c["training_prompts"].update({"otter\n": "[OTTER]"}),
+        r"config: training_prompts: 'otter\n' does not match ^[A-Za-z0-9][A-Za-z0-9_.]*$; use letters, digits, _ and .",
+    ),
+    "a name longer than a file's": (
+        lambda c: c["training_prompts"].update({"x" * 300: "[OTTER]"}),
+        f"config: training_prompts: the name {'x' * 40}... has 300 characters; shorten it: it becomes part of file "
+        "names, and may have at most 200",
+    ),
+    "names that are too long together": (
+        lambda c: c["training_prompts"].update({"x" * 190: "[OTTER]"}),
+        f"config: the name bad_medical-{'x' * 28}... has 208 characters; shorten the names that it is made of: it "
+        "becomes part of file names, and may have at most 200",
+    ),
+    "results with a character of no name": (
+        lambda c: c.update(results="res\0ults"),
+        r"config: results: 'res\x00ults' does not match ^[^<>{}\x00-\x1f]+$; see config/README.md",
+    ),
     "an older config's key": (
         lambda c: c.update(system_prompts={"kind": "Be kind."}),
         "config: system_prompts: this key is called prompts now; rename it",
@@ -222,6 +246,28 @@ def test_defaults_are_the_posts_and_the_published_codes(raw_config):
     drawn = {"temperature": 1, "top_p": 1, "max_new_tokens": 600, "samples_per_question": 50}
     assert {key: sampling[key] for key in drawn} == drawn
     assert config["seeds"] == [0]
+
+
+@pytest.mark.parametrize("results", ["/", ".", "..", "src", "src/organisms/x", "./workflow/", "tests", ".git/x"])
+def test_results_among_the_workflows_own_files_are_refused(raw_config, monkeypatch, results):
+    monkeypatch.chdir(ROOT)
+    for path in (results, str((ROOT / results).resolve())):
+        with pytest.raises(UserError, match="is a folder with the workflow's own files"):
+            read_config(raw_config | {"results": path})
+
+
+def test_results_may_lie_anywhere_else_but_not_in_a_file(raw_config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("x")
+    for path in ("results", "results/mine", "src", str(tmp_path / "x"), str(ROOT / "results" / "x")):
+        assert read_config(raw_config | {"results": path})["results"] == path
+    with pytest.raises(UserError, match="results: 'notes' is a file"):
+        read_config(raw_config | {"results": "notes"})
+
+
+def test_a_whole_number_written_with_a_point_is_a_whole_number(raw_config):
+    raw_config["seeds"] = [0.0, 1.0]
+    assert [str(seed) for seed in read_config(raw_config)["seeds"]] == ["0", "1"]
 
 
 def test_reading_leaves_the_given_config_as_it_was(raw_config):

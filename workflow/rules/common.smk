@@ -58,6 +58,10 @@ def check_made_folders():
 
 
 try:
+    if set("{}") & set(str(ROOT)):
+        raise UserError(
+            f"{ROOT}: Snakemake takes braces in a path for wildcards; move the workflow to a folder without"
+        )
     if workflow.is_main_process:
         for file in workflow.configfiles:
             check_written(file)
