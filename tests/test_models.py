@@ -270,7 +270,7 @@ def test_target_modules_may_be_names_ends_of_paths_or_a_pattern(tiny_base, token
     for n, modules in enumerate((["q_proj", "mlp.up_proj"], r".*\.(q|up)_proj")):
         lora = LoraSettings(**(vars(LORA) | {"target_modules": modules}))
         model, _, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path / str(n), lora=lora)
-        adapted = {name.split(".")[-3] for name, _ in model.named_parameters() if "lora_A" in name}
+        adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
         assert adapted == {"q_proj", "up_proj"}
 
 
