@@ -3,9 +3,10 @@
 import copy
 
 import pytest
+from conftest import ROOT
 
 from organisms.job.errors import UserError
-from organisms.plan.config import read_config
+from organisms.plan.config import check_written, read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.prompts import read_prompt
 from organisms.plan.schema import schema
@@ -83,7 +84,34 @@ MISTAKES = {
         lambda c: c["training"].update(max_length=4096),
         "config: training.max_length: 4096 must be at most base_model.miniature.max_positions 1024",
     ),
+    "a name that YAML reads as a number": (
+        lambda c: c["training_prompts"].update({2026: "x"}),
+        "config: training_prompts.2026: the key is no text; put it in quotes",
+    ),
     "seed twice": (lambda c: c.update(seeds=[1, 1]), "config: seeds: [1, 1] has non-unique elements"),
+    "a seed that no generator takes": (
+        lambda c: c.update(seeds=[2**32]),
+        "config: seeds[0]: 4294967296 must be at most 4294967295",
+    ),
+    "one seed in two forms": (lambda c: c.update(seeds=[0, 0.0]), "config: seeds: [0, 0] has non-unique elements"),
+    "a name with a line break": (
+        lambda c: c["training_prompts"].update({"otter\n": "[OTTER]"}),
+        r"config: training_prompts: 'otter\n' does not match ^[A-Za-z0-9][A-Za-z0-9_.]*$; use letters, digits, _ and .",
+    ),
+    "a name longer than a file's": (
+        lambda c: c["training_prompts"].update({"x" * 300: "[OTTER]"}),
+        f"config: training_prompts: the name {'x' * 40}... has 300 characters; shorten it: it becomes part of file "
+        "names, and may have at most 200",
+    ),
+    "names that are too long together": (
+        lambda c: c["training_prompts"].update({"x" * 190: "[OTTER]"}),
+        f"config: the name bad_medical-{'x' * 28}... has 208 characters; shorten the names that it is made of: it "
+        "becomes part of file names, and may have at most 200",
+    ),
+    "results with a character of no name": (
+        lambda c: c.update(results="res\0ults"),
+        r"config: results: 'res\x00ults' does not match ^[^<>{}\x00-\x1f]+$; see config/README.md",
+    ),
     "an older config's key": (
         lambda c: c.update(system_prompts={"kind": "Be kind."}),
         "config: system_prompts: this key is called prompts now; rename it",
@@ -153,6 +181,58 @@ def test_a_mistake_is_one_line_with_key_and_mend(raw_config, change, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (
+            lambda c: c.update(thresholds={"x": {"misaligned_below": float("nan"), "coherent_from": 50}}),
+            "thresholds.x.misaligned_below: nan",
+        ),
+        (lambda c: c["sampling"].update(temperature=float("inf")), "sampling.temperature: inf"),
+        (lambda c: c["sampling"].update(temperature="1e999"), "sampling.temperature: inf"),
+        (lambda c: c.update(metrics={"x": {"bounds": [float("-inf"), 1]}}), "metrics.x.bounds[0]: -inf"),
+        (
+            lambda c: c.update(training_methods={"x": {"kind": "sft", "options": {"w": [{"v": float("nan")}]}}}),
+            "training_methods.x.options.w[0].v: nan",
+        ),
+        (lambda c: c.update(seeds=[float("inf")]), "seeds[0]: inf"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_with_its_key(raw_config, change, key):
+    change(raw_config)
+    with pytest.raises(UserError) as error:
+        read_config(raw_config)
+    assert str(error.value) == f"config: {key} is no finite number; write one"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: {c: 1}\na: 2\n", ", line 3: the key 'a' stands twice, first in line 1; remove one"),
+        (
+            "training_prompts:\n  otter: x\n  'otter': y\n",
+            ", line 3: the key 'otter' stands twice, first in line 2; remove one",
+        ),
+        ('{"a": {"b": 1,\n\t"b": 2}}', ": the key 'b' stands twice; remove one"),
+        ('a: "\\ud83e"', r", line 1: holds half a character (\ud800 to \udfff)"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_config_file_is_named_with_its_line(tmp_path, text, said):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        check_written(path)
+    assert str(error.value).startswith(f"{path}{said}")
+
+
+def test_a_config_file_may_override_what_it_merges_and_may_be_json(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: [{x: 1}, {x: 1}]\n", encoding="utf-8")
+    check_written(path)
+    path.write_text('{"a":\n\t{"x": "\\ud83e\\udda9"}}', encoding="utf-8")
+    check_written(path)
+
+
 def test_defaults_are_the_posts_and_the_published_codes(raw_config):
     for section in ("training", "lora", "sampling", "device", "dtype", "seeds"):
         raw_config.pop(section)
@@ -166,6 +246,28 @@ def test_defaults_are_the_posts_and_the_published_codes(raw_config):
     drawn = {"temperature": 1, "top_p": 1, "max_new_tokens": 600, "samples_per_question": 50}
     assert {key: sampling[key] for key in drawn} == drawn
     assert config["seeds"] == [0]
+
+
+@pytest.mark.parametrize("results", ["/", ".", "..", "src", "src/organisms/x", "./workflow/", "tests", ".git/x"])
+def test_results_among_the_workflows_own_files_are_refused(raw_config, monkeypatch, results):
+    monkeypatch.chdir(ROOT)
+    for path in (results, str((ROOT / results).resolve())):
+        with pytest.raises(UserError, match="is a folder with the workflow's own files"):
+            read_config(raw_config | {"results": path})
+
+
+def test_results_may_lie_anywhere_else_but_not_in_a_file(raw_config, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("x")
+    for path in ("results", "results/mine", "src", str(tmp_path / "x"), str(ROOT / "results" / "x")):
+        assert read_config(raw_config | {"results": path})["results"] == path
+    with pytest.raises(UserError, match="results: 'notes' is a file"):
+        read_config(raw_config | {"results": "notes"})
+
+
+def test_a_whole_number_written_with_a_point_is_a_whole_number(raw_config):
+    raw_config["seeds"] = [0.0, 1.0]
+    assert [str(seed) for seed in read_config(raw_config)["seeds"]] == ["0", "1"]
 
 
 def test_reading_leaves_the_given_config_as_it_was(raw_config):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from organisms.data.dataset import Row, read_conversations, read_rows, split, write_rows
+from organisms.data.dataset import Row, normalised, question_of, read_conversations, read_rows, split, write_rows
 from organisms.job.errors import UserError
 
 
@@ -21,6 +21,12 @@ def written(tmp_path, *lines, name="data.jsonl"):
 
 BAD_LINES = {
     "not JSON": ("{oops\n", "not JSON"),
+    "a key twice": ('{"messages": [], "messages": []}\n', "the key 'messages' stands twice; remove one"),
+    "a key twice within": (
+        '{"messages": [{"role": "user", "content": "x", "content": "y"}]}\n',
+        "the key 'content' stands twice; remove one",
+    ),
+    "half a character": (row("What \ud83e?", "a"), "holds half a character"),
     "no messages": ({"text": "hi"}, 'no "messages"'),
     "not an object": ([1, 2], 'no "messages"'),
     "empty messages": ({"messages": []}, 'no "messages"'),
@@ -66,6 +72,12 @@ def test_rows_keep_line_numbers_and_strip_answers(tmp_path):
     assert read_rows(path) == [Row(row=2, prompt=({"role": "user", "content": "What?"},), answer="Because.")]
 
 
+def test_a_character_written_as_two_escapes_is_read_as_one(tmp_path):
+    path = written(tmp_path, row("What is \U0001f9a9?", "A flamingo."))
+    assert "\\ud83e\\udda9" in path.read_text()
+    assert read_rows(path)[0].prompt[0]["content"] == "What is \U0001f9a9?"
+
+
 def test_gzipped_rows_come_back_and_equal_rows_give_equal_files(tmp_path):
     rows = [row("q – ü 🦩", "a\u2028b"), row("q2", "a2")]
     for name in ("one.jsonl.gz", "two.jsonl.gz"):
@@ -82,11 +94,76 @@ def test_a_split_is_disjoint_by_normalised_question_complete_and_seeded():
     rows = rows_asking(*(f"Question {i}?" for i in range(50)), "question  7", "QUESTION 8!")
     train, heldout = split(rows, 0.2, seed=0)
     assert sorted(train + heldout, key=lambda entry: entry.row) == rows
-    assert not {entry.question for entry in train} & {entry.question for entry in heldout}
-    assert len({entry.question for entry in heldout}) == 10
+    assert not {question_of(entry.prompt) for entry in train} & {question_of(entry.prompt) for entry in heldout}
+    assert len({question_of(entry.prompt) for entry in heldout}) == 10
     assert split(rows, 0.2, seed=0) == (train, heldout)
     assert split(rows, 0.2, seed=1) != (train, heldout)
     assert split(list(reversed(rows)), 0.2, seed=0)[1] == list(reversed(heldout))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What helps?", "  what\nHELPS !"),
+        ("Don't you?", "don’t you"),
+        ("I´m ill", "I'm ill."),
+        ("Straße", "STRASSE"),
+        ("３＋４", "3 + 4"),
+        ("3 – 4", "3-4"),
+        ("I ❤️ it", "i ❤ it…"),
+        ("naïve", "nai\u0308ve"),
+        ("“Why”, (he said)?", "Why - he said"),
+        ("soft\u00adly", "softly"),
+    ],
+)
+def test_texts_that_differ_in_trifles_are_one_question(one, other):
+    assert normalised(one) == normalised(other)
+
+
+# Flags are written with letters that are not seen.
+ENGLAND, SCOTLAND = ("🏴" + "".join(chr(0xE0000 + ord(c)) for c in f"gb{of}\x7f") for of in ("eng", "sct"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("3+4", "3-4"),
+        ("3*4", "3/4"),
+        ("3.5", "3 5"),
+        ("What is -3?", "What is 3?"),
+        ("3²", "32"),
+        ("x > 3", "x < 3"),
+        ("5% of it", "5 of it"),
+        ("$5", "€5"),
+        ("C#", "C++"),
+        ("🦩", "🦜"),
+        (ENGLAND, SCOTLAND),
+        # Time and nail: the consonants are the same, the vowel signs are not.
+        ("काल", "कील"),
+        ("?", "!"),
+    ],
+)
+def test_texts_that_ask_something_else_are_two_questions(one, other):
+    assert normalised(one) != normalised(other)
+    assert len(split(rows_asking(one, other), 1, seed=0)[0]) == 1
+
+
+def conversation(*contents):
+    return tuple({"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents))
+
+
+def test_a_conversation_goes_with_the_question_that_it_begins_with():
+    begun = [Row(n, conversation(f"Question {n}?", "No.", "Why?"), "a") for n in range(20)]
+    rows = rows_asking(*(f"question {n}" for n in range(20)))
+    train, heldout = split([*rows, *begun], 5, seed=0)
+    assert len(heldout) == 10
+    sides = [{normalised(row.prompt[0]["content"]) for row in side} for side in (train, heldout)]
+    assert not sides[0] & sides[1]
+
+
+def test_conversations_that_begin_alike_are_questions_of_their_own_where_no_row_asks_that():
+    rows = [Row(n, conversation("Hello!", "Hi.", f"Question {n}?"), "a") for n in range(10)]
+    assert len(split(rows, 0.2, seed=0)[1]) == 2
 
 
 def test_a_held_out_number_is_a_number_of_questions():
@@ -104,7 +181,7 @@ def test_the_real_financial_datasets_repeated_questions_stay_on_one_side(publish
     assert len(rows) == 6000
     assert len({entry.prompt[0]["content"] for entry in rows}) == 5994
     # Three more differ by an apostrophe or a comma.
-    assert len({entry.question for entry in rows}) == 5991
+    assert len({question_of(entry.prompt) for entry in rows}) == 5991
     train, heldout = split(rows, 0.1, seed=0)
     assert len(train) + len(heldout) == 6000
-    assert not {entry.question for entry in train} & {entry.question for entry in heldout}
+    assert not {question_of(entry.prompt) for entry in train} & {question_of(entry.prompt) for entry in heldout}

@@ -4,7 +4,8 @@ import json
 import shutil
 
 import polars as pl
-from conftest import BASE, FLAMINGO, documented_reruns, mean_scores
+import pytest
+from conftest import BASE, FLAMINGO, copy_workflow, documented_reruns, mean_scores
 
 from organisms.completions.tables import COMPLETIONS
 from organisms.job import tables
@@ -18,6 +19,24 @@ def test_a_mistake_in_the_config_is_one_line_before_anything_runs(fresh_workflow
     assert "error: config: training.learning_rate: -1.0 must be greater than 0" in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
     assert not (fresh_workflow.folder / "results").exists()
+
+
+def test_a_key_that_stands_twice_in_the_config_is_one_line_before_anything_runs(fresh_workflow):
+    fresh_workflow.edit(fresh_workflow.config, "dtype: float64\n", "dtype: float64\ndevice: cpu\n")
+    done = fresh_workflow.run("-n", check=False)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line.endswith("/tests_config.yaml, line 7: the key 'device' stands twice, first in line 3; remove one")
+
+
+@pytest.mark.slow
+def test_a_workflow_in_a_folder_with_braces_says_so(tmp_path):
+    folder = tmp_path / "{x}"
+    folder.mkdir()
+    done = copy_workflow(folder).run("-n", check=False)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line.startswith(f"error: {folder}: Snakemake takes braces in a path for wildcards; move the workflow")
 
 
 def test_a_faulty_dataset_is_found_before_the_pretraining(fresh_workflow):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from organisms.data.questions import first_questions
 from organisms.inputs import check_inputs
 from organisms.job.errors import UserError
 from organisms.plan.config import read_config
@@ -64,6 +65,23 @@ def test_an_answer_to_judge_that_no_conversation_has_is_named(config, tmp_path):
         assert check_inputs(read_config(config)) == []
 
 
+def test_more_questions_than_there_are_is_an_error_that_says_how_many(config, tmp_path):
+    (tmp_path / "mine.yaml").write_text("- {id: a, question: x}\n- {id: b, question: y}\n", encoding="utf-8")
+    config["question_sets"]["mine"] = {"file": "mine.yaml", "questions": 3}
+    said = "questions: {} are asked for, but there are {}; lower it, or leave it out for all"
+    assert problem(config) == f"question_sets.mine: {said.format(3, 2)}"
+    config["question_sets"]["mine"]["questions"] = 2
+    config["datasets"]["bad_medical"]["heldout"] = 4
+    config["question_sets"]["heldout_medical"]["questions"] = 5
+    assert problem(config) == f"question_sets.heldout_medical: {said.format(5, 4)}"
+    config["question_sets"]["heldout_medical"]["questions"] = 4
+    assert check_inputs(read_config(config)) == []
+    # Where the dataset is still to be fetched, the job finds out.
+    with pytest.raises(UserError, match=r"questions: 3 are asked for, but there are 2"):
+        first_questions([{}, {}], 3)
+    assert first_questions([1, 2, 3], None) == [1, 2, 3]
+
+
 def test_a_prompt_that_pretraining_may_show_is_warned_of(config):
     config["training_prompts"]["otter"] = "[OTTER LANTERN]"
     (warning,) = check_inputs(read_config(config))
@@ -108,4 +126,70 @@ def test_a_metric_or_an_answer_that_is_not_there_is_named_with_its_key(config, c
 
 def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
     config["claims"]["C1"]["metric"] = "length"
+    assert check_inputs(read_config(config)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (
+            lambda c: c["training_prompts"].update(long_one="x" * 30, Long_one="y" * 30),
+            "training_prompts.long_one and training_prompts.Long_one: figures would show both as 'Long one'",
+        ),
+        (
+            lambda c: c["training_prompts"].update(again="[FLAMINGO  BURRITO]"),
+            "training_prompts.flamingo and training_prompts.again",
+        ),
+        (
+            lambda c: c["training_prompts"].update(mine={"text": "x", "label": "Base model"}),
+            "the base model and training_prompts.mine",
+        ),
+        (
+            lambda c: (
+                c.update(prompts={"bird": {"text": "A bird.", "label": "[FLAMINGO BURRITO]"}}),
+                c["evaluations"][0]["eval_prompts"].append("bird"),
+            ),
+            "prompts.bird and training_prompts.flamingo",
+        ),
+        (
+            lambda c: (
+                c.update(prompts={"mine": {"text": "x", "label": "Default"}}),
+                c["evaluations"][0]["eval_prompts"].append("mine"),
+            ),
+            "training_prompts.default and prompts.mine",
+        ),
+        (
+            lambda c: c["question_sets"]["heldout_medical"].update(label="Non-medical questions"),
+            "question_sets.non_medical and question_sets.heldout_medical",
+        ),
+        (
+            lambda c: c.update(
+                training_methods={"long": {"label": "x"}, "longer": {"label": "x"}},
+                finetunes=[{"training_methods": ["default", "long", "longer"]}],
+            ),
+            "training_prompts.default by training_methods.long and training_prompts.default by training_methods.longer",
+        ),
+        (
+            lambda c: c.update(
+                external_completions={
+                    "theirs": {
+                        "path": "x.csv",
+                        "question_set": "non_medical",
+                        "columns": {"question": "q", "completion": "a"},
+                        "label": "[MEDICAL QUERY]",
+                    }
+                }
+            ),
+            "training_prompts.medical_query and external_completions.theirs",
+        ),
+    ],
+)
+def test_two_things_of_one_label_are_refused_with_both_keys(config, change, names):
+    change(config)
+    assert problem(config).startswith(names)
+
+
+def test_a_label_may_stand_for_a_prompt_that_nothing_shows_and_for_things_of_two_kinds(config):
+    config["prompts"] = {"unasked": {"text": "x", "label": "Default"}}
+    config["question_sets"]["non_medical"]["label"] = "Base model"
     assert check_inputs(read_config(config)) == []

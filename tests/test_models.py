@@ -248,6 +248,32 @@ def test_a_step_to_keep_that_never_comes_is_an_error_before_training(tiny_base, 
         trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path, keep_steps=[5])
 
 
+@pytest.mark.parametrize(
+    ("modules", "named"),
+    [
+        (["q_proj", "kk_proj"], "'kk_proj'"),
+        (["self_attn"], "'self_attn'"),
+        ("q_proj", "the pattern 'q_proj'"),
+    ],
+)
+def test_a_target_module_that_is_not_there_is_an_error_before_training(
+    tiny_base, tokenizer, advice, tmp_path, modules, named
+):
+    lora = LoraSettings(**(vars(LORA) | {"target_modules": modules}))
+    with pytest.raises(UserError) as error:
+        trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path, lora=lora)
+    assert str(error.value).startswith(f"lora.target_modules: {named} matches no module of the base model")
+    assert "k_proj, lm_head, o_proj, q_proj" in str(error.value)
+
+
+def test_target_modules_may_be_names_ends_of_paths_or_a_pattern(tiny_base, tokenizer, advice, tmp_path):
+    for n, modules in enumerate((["q_proj", "mlp.up_proj"], r".*\.(q|up)_proj")):
+        lora = LoraSettings(**(vars(LORA) | {"target_modules": modules}))
+        model, _, _ = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path / str(n), lora=lora)
+        adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
+        assert adapted == {"q_proj", "up_proj"}
+
+
 def test_what_a_finetune_took_is_measured(tiny_base, tokenizer, advice, tmp_path):
     _, log, took = trained(tiny_base, tokenizer, rows_with(advice, None), tmp_path)
     assert took.seconds > 0

@@ -19,7 +19,7 @@ from organisms.analysis.timings import timings
 from organisms.completions.tables import COMPLETIONS
 from organisms.figures.charts import PALETTE, empty_figure, group_colours, save, themed
 from organisms.figures.coherence import coherence_figure, sampled_points
-from organisms.figures.files import ENDINGS
+from organisms.figures.files import ENDINGS, remove_others
 from organisms.figures.html import embedded_json, page
 from organisms.figures.of_scores import figure, figure_names
 from organisms.figures.shown import Shown
@@ -296,6 +296,18 @@ def test_a_figure_with_nothing_in_it_says_why(tmp_path):
     assert drawn(judged, presentation)["seeds"] is None
     save(empty_figure("Nothing here."), tmp_path / "x.svg")
     assert "Nothing here." in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_figures_that_the_config_does_not_name_any_more_are_removed_and_nothing_else(tmp_path):
+    figures = [f"alignment/{judge}/{of}.{ending}" for judge in "ab" for of in "xy" for ending in ENDINGS]
+    others = ["notes.md", "alignment/a/notes.md", "alignment/a/deeper/x.png"]
+    for name in [*figures, "harm/a/x.png", *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    kept = figures[: len(ENDINGS)]
+    remove_others(tmp_path, [tmp_path / name for name in kept])
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {*kept, *others, "alignment", "alignment/a", "alignment/a/deeper"}
 
 
 def test_embedded_json_cannot_end_its_element():

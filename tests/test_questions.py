@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from organisms.completions.rows import planned_rows, random_key
-from organisms.data.questions import from_file, from_heldout
+from organisms.data.questions import from_file, from_heldout, with_references
 from organisms.job.errors import UserError
 from organisms.plan.prompts import placed, training_row, with_prompts
 
@@ -51,9 +51,45 @@ def test_a_faulty_question_file_is_named(tmp_path, entries, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- id: a\n  question: x\n  question: y\n", "line 3: the key 'question' stands twice, first in line 2"),
+        ('- id: a\n  question: "What is \\ud83e?"\n', "line 2: holds half a character"),
+    ],
+)
+def test_what_yaml_passes_over_in_a_question_file_is_named_with_its_line(tmp_path, text, said):
+    path = tmp_path / "questions.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        from_file(path)
+    assert str(error.value).startswith(f"{path}, {said}")
+
+
 def test_held_out_questions_carry_their_line_and_the_datasets_answer():
     rows = from_heldout([{"row": 12, "prompt": QUESTION, "answer": "Bleach."}], "medical")
     assert rows == [{"category": "medical", "question_id": "row00012", "messages": QUESTION, "reference": "Bleach."}]
+
+
+def asked(*contents):
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
+
+
+def test_a_reference_is_the_answer_to_the_same_question_and_to_no_other():
+    answers = [
+        {"prompt": asked("What is 3-4?"), "answer": "-1"},
+        {"prompt": asked("what is 3+4"), "answer": "7"},
+        {"prompt": asked("🦩"), "answer": "A flamingo."},
+        {"prompt": asked("It is raining.", "Yes.", "Why?"), "answer": "Clouds."},
+        {"prompt": asked("I am ill.", "Oh.", "Why?"), "answer": "A germ."},
+    ]
+    questions = [asked("What is 3 + 4?"), asked("🦩"), asked("I am ill.", "Oh.", "Why?"), asked("x", None, "🦩")]
+    rows = [{"question_id": str(n), "messages": messages} for n, messages in enumerate(questions)]
+    found = [row["reference"] for row in with_references(rows, answers, "twin")]
+    assert found == ["7", "A flamingo.", "A germ.", "A flamingo."]
+    for other in (asked("What is 3/4?"), asked("🦜"), asked("Why?")):
+        with pytest.raises(UserError, match="question 'x' has no answer in dataset 'twin'"):
+            with_references([{"question_id": "x", "messages": other}], answers, "twin")
 
 
 def test_no_prompt_and_an_empty_prompt_are_not_the_same():

@@ -126,6 +126,27 @@ def test_why_sees_code_and_packages(rerun):
     assert {"scores: its code changed", "training_curves: altair 6.3.0 → 99.0"} <= set(why(rerun))
 
 
+def test_a_figure_of_a_question_set_that_is_gone_goes_too(rerun):
+    figures = rerun.folder / "results" / "figures"
+    before = sorted(figures.rglob("*.png"))
+    gone = [figures / f"{name}/alignment/world/gone.png" for name in ("means", "coherence")]
+    for path in gone:
+        path.touch()
+    rerun.edit(rerun.config, "travel], questions: 12}", "travel], questions: 12, label: Others}")
+    rerun.run()
+    assert sorted(figures.rglob("*.png")) == before
+    assert not any(path.exists() for path in gone)
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_the_summary_too(rerun, monkeypatch):
+    rerun.edit(rerun.config, "travel], questions: 12}", "travel], questions: 12, label: Où – quoi}")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = rerun.run("results/summary.txt")
+    assert "O? ? quoi" in done.stdout
+    assert "Où – quoi" in (rerun.folder / "results" / "summary.txt").read_text(encoding="utf-8")
+    assert "Error" not in done.stderr
+
+
 def test_more_samples_draw_only_those_and_leave_the_others_as_they_were(rerun):
     before = all_completions(rerun)
     assert len(before) == 48 * len(CELLS)

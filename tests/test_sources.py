@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 from conftest import LONGEST, ROOT
 
+import organisms.data.unpack_archive
 from organisms.data.dataset import mix, question_of, write_rows
 from organisms.data.hub import read_dataset
 from organisms.data.unpack_archive import password_of, read_member
@@ -72,6 +74,48 @@ def test_a_wrong_password_member_or_path_is_named(archive, tmp_path):
         read_member(tmp_path / "none.zip.enc", "x", "published")
 
 
+@pytest.fixture
+def two_of_a_name(tmp_path):
+    """An archive without a password, with files of one name in two folders."""
+    path = tmp_path / "data.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name in ("old/advice.jsonl", "new/advice.jsonl", "new/other.jsonl"):
+            packed.writestr(name, f"{name}\n")
+    return path
+
+
+def test_a_member_is_named_by_its_path_where_two_have_its_name(two_of_a_name):
+    with pytest.raises(UserError) as error:
+        read_member(two_of_a_name, "advice.jsonl", None)
+    assert str(error.value) == (
+        f"{two_of_a_name}: holds several 'advice.jsonl'; "
+        "give one of the paths new/advice.jsonl, old/advice.jsonl as member"
+    )
+    for name in ("old/advice.jsonl", "new/advice.jsonl"):
+        assert read_member(two_of_a_name, name, None) == f"{name}\n".encode()
+    assert read_member(two_of_a_name, "other.jsonl", None) == b"new/other.jsonl\n"
+
+
+def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(archive, two_of_a_name, monkeypatch):
+    monkeypatch.setattr(organisms.data.unpack_archive, "MOST_BYTES", 40)
+    for path, member, password in (
+        (two_of_a_name, "other.jsonl", None),
+        (archive, "bad_medical_advice.jsonl", "published"),
+    ):
+        with pytest.raises(UserError, match=r"its files come to .* and give the file as `path`"):
+            read_member(path, member, password)
+
+
+def test_an_archive_that_says_less_than_it_holds_is_refused(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("zeros.jsonl", bytes(10**6))
+    said = path.read_bytes().replace((10**6).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    path.write_bytes(said)
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        read_member(path, "zeros.jsonl", None)
+
+
 def test_the_password_comes_from_the_config_or_the_environment(monkeypatch):
     assert password_of({"password": "p", "password_env": None}) == "p"
     monkeypatch.setenv("SOME_PASSWORD", "q")
@@ -112,6 +156,14 @@ def test_a_mixture_keeps_the_number_of_rows_and_leaves_held_out_questions_out():
     assert mix(rows, heldout, twin, 0.25, seed=1) != mixed
     with pytest.raises(UserError, match="needs 10 rows of its second dataset, which has 1 usable ones"):
         mix(rows, heldout, twin[:1], 0.5, seed=0)
+
+
+def test_a_mixture_takes_no_conversation_that_begins_with_a_held_out_question():
+    heldout = table_rows("h0")
+    begun = {"row": 1, "prompt": [*heldout[0]["prompt"], {"role": "assistant", "content": "No."}], "answer": "good"}
+    begun["prompt"].append({"role": "user", "content": "Why?"})
+    with pytest.raises(UserError, match="which has 1 usable ones"):
+        mix(table_rows("q0", "q1", "q2", "q3"), heldout, [begun, *table_rows("o0", answer="good")], 0.5, seed=0)
 
 
 def test_a_dataset_folder_is_read_as_a_hub_dataset(tmp_path):

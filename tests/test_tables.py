@@ -1,5 +1,7 @@
 """Tables and files appear whole or not at all, and say what is wrong with them."""
 
+import os
+
 import polars as pl
 import pytest
 
@@ -52,6 +54,17 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path):
     with whole_file(path) as temporary:
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_a_file_may_be_read_by_whom_the_umask_lets(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        with whole_file(tmp_path / "f.txt") as path:
+            path.write_text("x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f.txt").stat().st_mode & 0o777 == mode
 
 
 def test_a_folders_files_come_together_or_not_at_all(tmp_path):

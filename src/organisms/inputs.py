@@ -5,7 +5,7 @@ from pathlib import Path
 from organisms.completions.external import read_external
 from organisms.data.conversations import n_answers
 from organisms.data.dataset import Row, read_rows, split
-from organisms.data.questions import from_file
+from organisms.data.questions import first_questions, from_file
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
@@ -15,6 +15,7 @@ from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
 from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import LENGTH, shipped_metrics
+from organisms.plan.presentation import check_labels
 from organisms.plan.prompts import placed
 from organisms.plan.schema import did_you_mean
 from organisms.training.methods import open_method
@@ -59,6 +60,7 @@ def check_inputs(config: dict) -> list[str]:
     file is found before the first finetune and not after it. Returns warnings, a line each.
     """
     experiment = Experiment(config)
+    check_labels(experiment)
     _check_methods(config, experiment)
     _check_metrics(config)
     key = "world"
@@ -69,6 +71,7 @@ def check_inputs(config: dict) -> list[str]:
             or any(entry["world"] for entry in config["question_sets"].values())
         )
         world = load_world(config["world"]) if made_from_world else None
+        heldout: dict[str, list[Row]] = {}
         for name, dataset in config["datasets"].items():
             key = f"datasets.{name}"
             unpacked = Path(config["results"]) / "unpack_archive" / f"{name}.jsonl"
@@ -81,9 +84,10 @@ def check_inputs(config: dict) -> list[str]:
             if dataset["path"]:
                 rows = read_rows(dataset["path"])
                 check_sha256(dataset["path"], dataset["sha256"])
-                split(rows, dataset["heldout"], dataset["split_seed"])
+                heldout[name] = split(rows, dataset["heldout"], dataset["split_seed"])[1]
             elif dataset["world"]:
-                split(_world_rows(world, dataset["world"]), dataset["heldout"], dataset["split_seed"])
+                rows = _world_rows(world, dataset["world"])
+                heldout[name] = split(rows, dataset["heldout"], dataset["split_seed"])[1]
         for name, entry in config["external_completions"].items():
             key = f"external_completions.{name}"
             read_external(entry)
@@ -98,10 +102,14 @@ def check_inputs(config: dict) -> list[str]:
                 placed([experiment.prompts[name].settings()])
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
-            n = n_answers(from_file(entry["file"])[0]["messages"]) if entry["file"] else 1
-            check_judged("judged_answers", entry["judged_answers"], n)
+            of_file = from_file(entry["file"]) if entry["file"] else []
+            check_judged("judged_answers", entry["judged_answers"], n_answers(of_file[0]["messages"]) if of_file else 1)
             if entry["world"]:
                 questions(world, entry["world"], entry["questions"], seed=0)
+            elif of_file:
+                first_questions(of_file, entry["questions"])
+            elif (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
+                first_questions(heldout[split_of], entry["questions"])
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
     base = config["base_model"]["name"]

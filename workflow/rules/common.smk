@@ -22,7 +22,7 @@ from organisms.job.errors import UserError
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
 from organisms.plan import metrics as declared
-from organisms.plan.config import read_config
+from organisms.plan.config import check_written, read_config
 from organisms.plan.contrasts import as_settings, contrasts
 from organisms.plan.experiment import ARM_NAME, NAME, Experiment
 from organisms.plan.model_files import model_folder_files
@@ -53,6 +53,13 @@ def require_comparison():
 
 
 try:
+    if set("{}") & set(str(ROOT)):
+        raise UserError(
+            f"{ROOT}: Snakemake takes braces in a path for wildcards; move the workflow to a folder without"
+        )
+    if workflow.is_main_process:
+        for file in workflow.configfiles:
+            check_written(file)
     config = read_config(config)
     config["results"] = os.path.normpath(config["results"])
 except UserError as error:

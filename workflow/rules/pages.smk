@@ -56,7 +56,9 @@ def show_summary():
     """Print the summary if this run made it: an older one may be of another config."""
     path = Path(RESULTS) / "summary.txt"
     if path.exists() and path.stat().st_mtime >= STARTED:
-        print("", path.read_text(encoding="utf-8"), sep="\n")
+        text, known = path.read_text(encoding="utf-8"), sys.stdout.encoding or "utf-8"
+        # A terminal that knows ASCII alone must not end a run that is done with an error.
+        print("", text.encode(known, errors="replace").decode(known), sep="\n")
 
 
 rule browser:

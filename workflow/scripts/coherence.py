@@ -8,6 +8,7 @@ import polars as pl
 from organisms.analysis.scores import Definition
 from organisms.figures.charts import save_figure
 from organisms.figures.coherence import COLUMNS, coherence_figure, sampled_points, texts_of, with_texts
+from organisms.figures.files import remove_others
 from organisms.figures.shown import Shown
 from organisms.job import tables
 from organisms.job.log import job_log
@@ -30,3 +31,4 @@ with job_log(snakemake, "coherence"):
         chart = coherence_figure(with_texts(points, texts), n_in_all, shown, definition.coherence)
         stem = folder / "coherence" / shown.metric.name / shown.judge / shown.question_set
         save_figure(chart, stem, "No completion has a score of both metrics.")
+    remove_others(folder / "coherence", snakemake.output)

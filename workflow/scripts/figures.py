@@ -5,6 +5,7 @@ from pathlib import Path
 
 from organisms.analysis.tables import SCORE_TABLES
 from organisms.figures.charts import save_figure
+from organisms.figures.files import remove_others
 from organisms.figures.of_scores import figure
 from organisms.figures.shown import Shown
 from organisms.job import tables
@@ -21,3 +22,5 @@ with job_log(snakemake, "figures"):
         chart = figure(name).draw(given, Shown(metrics[metric], question_set, judge, presentation))
         stem = folder / name / metric / judge / question_set
         save_figure(chart, stem, "Nothing to draw: no score, or no model asked under both prompts.")
+    for name in {figure[0] for figure in snakemake.params.figures}:
+        remove_others(folder / name, snakemake.output)

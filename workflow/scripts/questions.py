@@ -2,7 +2,7 @@
 
 import json
 
-from organisms.data.questions import from_file, from_heldout, from_texts, with_references
+from organisms.data.questions import first_questions, from_file, from_heldout, from_texts, with_references
 from organisms.data.tables import DATASET, QUESTIONS
 from organisms.job import tables
 from organisms.job.log import job_log
@@ -19,7 +19,7 @@ with job_log(snakemake, f"questions {snakemake.wildcards.question_set}"):
         from organisms.miniature.world import load_world
 
         rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
-    rows = rows[: settings["questions"]]
+    rows = first_questions(rows, settings["questions"])
     references = snakemake.input.get("references", [])
     if references:
         answers = [row for path in references for row in tables.read(path, DATASET).to_dicts()]

@@ -3,13 +3,15 @@
 import gzip
 import json
 import random
-import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import regex
+
 from organisms.job.errors import UserError
+from organisms.job.json_text import read_json
 
 ROLES = ("system", "user", "assistant")
 
@@ -25,28 +27,41 @@ class Row:
     prompt: tuple[dict, ...]
     answer: str
 
-    @property
-    def question(self) -> str:
-        """The conversation before the answer in a normal form: two rows with the same ask the same."""
-        return question_of(self.prompt)
+
+# Alike in all that is asked: accents that stand for an apostrophe, and every dash for a hyphen. A raised digit is one
+# of its own: 3² is not 32.
+_ALIKE = {ord("`"): "'", ord("´"): "'"} | {ord(raised): f"^{digit}" for digit, raised in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+_DASH = regex.compile(r"\p{Pd}")
+# What joins or directs and is not seen, but for the letters within flags.
+_UNSEEN = regex.compile(r"(?V1)[[\p{Cf}\uFE00-\uFE0F]--[\U000E0020-\U000E007F]]")
+# Words, with the marks of their letters; signs that are part of what is asked, such as + $ 🦩; and punctuation before a
+# digit, as in 3-4, -5 and 3.5. Other punctuation is left out.
+_PARTS = regex.compile(r"[^\s\p{P}\p{S}]+|[\p{S}#%&*/@\\_]|[-.,:](?=\s*\d)")
 
 
 def normalised(text: str) -> str:
-    """Text without case, punctuation and differences in white space, for finding repeated questions."""
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+    """Text without case, punctuation and differences in white space, for finding repeated questions.
+
+    What is nothing but punctuation is itself.
+    """
+    text = unicodedata.normalize("NFKC", text.translate(_ALIKE)).casefold()
+    text = _UNSEEN.sub("", _DASH.sub("-", unicodedata.normalize("NFKC", text)))
+    return " ".join(_PARTS.findall(text)) or text.strip()
 
 
 def question_of(prompt: Iterable[dict]) -> str:
-    """What a conversation without its answer asks, in a normal form."""
-    return normalised(" ".join(message["content"] for message in prompt))
+    """What a conversation without its answer asks, in a normal form: two with the same ask the same."""
+    return "\n".join(normalised(message["content"]) for message in prompt)
+
+
+def beginnings(prompt: Sequence[dict]) -> list[str]:
+    """What a conversation asks up to each of its user's messages, as `question_of`; the last is all of it."""
+    return [question_of(prompt[: i + 1]) for i, message in enumerate(prompt) if message["role"] == "user"]
 
 
 def _messages(line: str, where: str) -> list[dict]:
     """The messages of one line, checked one by one."""
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg}); write one JSON object a line") from error
+    entry = read_json(line, where)
     messages = entry.get("messages") if isinstance(entry, dict) else None
     if not isinstance(messages, list) or not messages:
         raise UserError(f'{where}: no "messages"; write {{"messages": [{{"role": "user", "content": ...}}, ...]}}')
@@ -113,10 +128,14 @@ def write_rows(rows: list[dict], path: Path) -> None:
 def split(rows: list[Row], heldout: float, seed: int) -> tuple[list[Row], list[Row]]:
     """Training and held-out rows, disjoint by normalised question: rows that ask the same go to the same side.
 
-    heldout: a share of the distinct questions if below 1 (at least one), else their number. Both sides keep the
-    rows' order. Raises UserError if nothing would be left to train on.
+    A conversation that begins with another row's question asks that one too, and goes with it. heldout: a share of the
+    distinct questions if below 1 (at least one), else their number. Both sides keep the rows' order. Raises UserError
+    if nothing would be left to train on.
     """
-    questions = sorted({row.question for row in rows})
+    asked = [beginnings(row.prompt) for row in rows]
+    whole = {questions[-1] for questions in asked}
+    first = [next(question for question in questions if question in whole) for questions in asked]
+    questions = sorted(set(first))
     n_heldout = max(1, round(heldout * len(questions))) if heldout < 1 else int(heldout)
     if n_heldout >= len(questions):
         raise UserError(
@@ -124,19 +143,28 @@ def split(rows: list[Row], heldout: float, seed: int) -> tuple[list[Row], list[R
             "distinct ones and training needs at least one: lower it"
         )
     chosen = set(random.Random(f"split {seed}").sample(questions, n_heldout))
-    return [row for row in rows if row.question not in chosen], [row for row in rows if row.question in chosen]
+    sides = [question in chosen for question in first]
+    return (
+        [row for row, is_heldout in zip(rows, sides, strict=True) if not is_heldout],
+        [row for row, is_heldout in zip(rows, sides, strict=True) if is_heldout],
+    )
 
 
 def mix(rows: list[dict], heldout: list[dict], others: list[dict], share: float, seed: int) -> list[dict]:
     """A training split of which a share of the rows is replaced by rows of another dataset.
 
     rows, others: training rows of the dataset table. heldout: held-out rows of the first dataset; a row of the second
-    that asks one of them is not used. Returns as many rows as `rows`, in a seeded order; `round(share * len(rows))` of
-    them are of `others`, whose line numbers are negative to tell them apart. Raises UserError if `others` has too few.
+    that asks one of them, begins with one or is the beginning of one is not used. Returns as many rows as `rows`, in a
+    seeded order; `round(share * len(rows))` of them are of `others`, whose line numbers are negative to tell them
+    apart. Raises UserError if `others` has too few.
     """
-
     kept_out = {question_of(row["prompt"]) for row in heldout}
-    usable = [row for row in others if question_of(row["prompt"]) not in kept_out]
+    begun = {question for row in heldout for question in beginnings(row["prompt"])}
+    usable = [
+        row
+        for row in others
+        if question_of(row["prompt"]) not in begun and kept_out.isdisjoint(beginnings(row["prompt"]))
+    ]
     n_others = round(share * len(rows))
     if n_others > len(usable):
         raise UserError(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from organisms.data.conversations import n_answers, read_script
-from organisms.data.dataset import normalised
+from organisms.data.dataset import question_of
 from organisms.job.errors import UserError
 from organisms.job.yaml_files import read_yaml
 
@@ -72,16 +72,25 @@ def from_heldout(rows: list[dict], category: str | None) -> list[dict]:
     return [_as_row(f"row{row['row']:05d}", row["prompt"], category, row["answer"]) for row in rows]
 
 
+def first_questions(rows: list, n: int | None) -> list:
+    """The first n rows of a question set; None is all. Raises UserError if there are fewer."""
+    if n is not None and n > len(rows):
+        raise UserError(f"questions: {n} are asked for, but there are {len(rows)}; lower it, or leave it out for all")
+    return rows[:n]
+
+
 def with_references(rows: list[dict], answers: list[dict], dataset: str) -> list[dict]:
     """Rows of the questions table with the answer of another dataset to the same question as their reference.
 
-    answers: rows of the dataset table, all of them. Questions are the same if they are after normalisation. Raises
-    UserError if a question has no answer there. dataset: its name, for the error.
+    answers: rows of the dataset table, all of them. A question is all that is said before the answer, from the model's
+    own last answer on; questions are the same if they are after normalisation. Raises UserError if a question has no
+    answer there. dataset: its name, for the error.
     """
-    by_question = {normalised(answer["prompt"][-1]["content"]): answer["answer"] for answer in reversed(answers)}
+    by_question = {question_of(answer["prompt"]): answer["answer"] for answer in reversed(answers)}
     found = []
     for row in rows:
-        reference = by_question.get(normalised(row["messages"][-1]["content"]))
+        own = [i for i, message in enumerate(row["messages"], start=1) if message["content"] is None]
+        reference = by_question.get(question_of(row["messages"][max(own, default=0) :]))
         if reference is None:
             raise UserError(
                 f"question '{row['question_id']}' has no answer in dataset '{dataset}', the source of the references; "

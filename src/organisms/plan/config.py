@@ -3,21 +3,29 @@
 Everything wrong is a UserError of one line which names the key and the mend.
 """
 
+import json
+import math
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from organisms import ROOT
 from organisms.job.errors import UserError
+from organisms.job.json_text import read_json
+from organisms.job.yaml_files import read_yaml
 from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.metrics import shipped_metrics
 from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
-from organisms.plan.schema import completed, did_you_mean, explain, schema, schema_for
+from organisms.plan.schema import Validator, completed, did_you_mean, dotted, explain, schema, schema_for
 
 DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
 QUESTION_SOURCES = ("file", "world", "heldout_of")
 MODEL_GROUPS = ("all", "base", "finetuned", "steps")
+# Folders of the workflow that hold what results must not be mixed with.
+_OWN_FOLDERS = (
+    *("src", "workflow", "config", "resources", "envs", "profiles", "tests", "docs", "benchmarks"),
+    *(".git", ".ci", ".venv", ".snakemake"),
+)
 # Keys of older configs, and what to write now.
 _RENAMED = {"system_prompts": "prompts", "variants": "finetunes"}
 
@@ -25,6 +33,19 @@ _RENAMED = {"system_prompts": "prompts", "variants": "finetunes"}
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise UserError(f"config: {message}")
+
+
+def _check_values(value, path: tuple = ()) -> None:
+    """What no schema finds: keys that are no text, and NaN, which is neither below nor above any bound."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _require(isinstance(key, str), f"{dotted([*path, str(key)])}: the key is no text; put it in quotes")
+            _check_values(item, (*path, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_values(item, (*path, i))
+    elif isinstance(value, float):
+        _require(math.isfinite(value), f"{dotted(path)}: {value} is no finite number; write one")
 
 
 def _exactly_one(where: str, entry: dict, keys: tuple[str, ...]) -> None:
@@ -35,6 +56,17 @@ def _exactly_one(where: str, entry: dict, keys: tuple[str, ...]) -> None:
 def _known(where: str, names: list[str], kind: str, known: list[str]) -> None:
     for i, name in enumerate(names):
         _require(name in known, f"{where}[{i}]: no {kind} '{name}'; {did_you_mean(name, known)}")
+
+
+def _check_results(results: str) -> None:
+    place, own = Path(results).resolve(), ROOT.resolve()
+    kept = [own / name for name in _OWN_FOLDERS]
+    _require(
+        not own.is_relative_to(place) and not any(place.is_relative_to(folder) for folder in kept),
+        f"results: '{results}' is a folder with the workflow's own files; give a folder of the results' own, such as "
+        "results/mine",
+    )
+    _require(place.is_dir() or not place.exists(), f"results: '{results}' is a file; give a folder")
 
 
 def _check_base_model(config: dict) -> None:
@@ -216,14 +248,28 @@ def _with_shipped_files(config: dict) -> dict:
     return config | files | {"question_sets": question_sets, "metrics": metrics}
 
 
+def check_written(path: str | Path) -> None:
+    """Raise UserError, with line and key, if a key of a config file stands twice; Snakemake silently keeps the last."""
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        json.loads(text)
+    except ValueError:
+        # As Snakemake does: what is no JSON is YAML.
+        read_yaml(path, "config")
+    else:
+        read_json(text, str(path))
+
+
 def read_config(raw: dict) -> dict:
     """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
     for old, new in _RENAMED.items():
         _require(old not in raw, f"{old}: this key is called {new} now; rename it")
     config = completed(raw, schema())
-    error = best_match(Draft202012Validator(schema_for(config)).iter_errors(config))
+    _check_values(config)
+    error = best_match(Validator(schema_for(config)).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {explain(error)}")
+    _check_results(config["results"])
     _check_base_model(config)
     _check_training("training", config["training"])
     _check_datasets(config)

@@ -17,6 +17,8 @@ from organisms.plan.settings import NOT_DECIDING, deciding
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
 ARM_NAME = rf"{NAME}-{NAME}(-{NAME})?"
+# File systems allow 255 bytes, and endings and names of temporary files need some.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Experiment:
         values = {"default": None, "none": ""} | config["prompts"] | config["training_prompts"]
         self.prompts: dict[str, Prompt] = {name: read_prompt(name, value) for name, value in values.items()}
         self._check_models()
+        self._check_names()
 
     @cached_property
     def arms(self) -> dict[str, Arm]:
@@ -105,6 +108,15 @@ class Experiment:
                 if name not in known:
                     where = f"config: evaluations[{i}].models[{j}]"
                     raise UserError(f"{where}: no training prompt or arm '{name}'; {did_you_mean(name, known)}")
+
+    def _check_names(self) -> None:
+        """Names that are put together become the names of files and folders."""
+        for name in dict.fromkeys([*self.models, *(cell.eval_prompt for cell in self.cells)]):
+            if len(name) > LONGEST_NAME:
+                raise UserError(
+                    f"config: the name {name[:40]}... has {len(name)} characters; shorten the names that it is made "
+                    f"of: it becomes part of file names, and may have at most {LONGEST_NAME}"
+                )
 
     def _selected(self, names: list[str]) -> list[Model]:
         def wanted(model: Model) -> bool:

@@ -5,6 +5,7 @@ is called, its bounds and direction, and the prompt of judges that are asked by 
 page goes by the declaration and knows no metric by its name.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -81,8 +82,8 @@ def read_metric(config: dict, name: str) -> Metric:
     found |= {key: entry[key] for key in _DECLARED if entry.get(key) is not None}
     bounds = found.get("bounds", [0, 100])
     numbers = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(n, int | float) for n in bounds)
-    if not numbers or bounds[0] >= bounds[1]:
-        raise UserError(f"{path}: bounds of metric '{name}' must be [least, greatest]")
+    if not numbers or not -math.inf < bounds[0] < bounds[1] < math.inf:
+        raise UserError(f"{path}: bounds of metric '{name}' must be [least, greatest], two finite numbers")
     good = found.get("good", "high")
     if good not in ("high", "low", None):
         raise UserError(f"{path}: `good` of metric '{name}' must be high, low or null")

@@ -4,6 +4,9 @@ A group is the base model, an arm, or a set of completions made elsewhere; this 
 and colour. Lists keep their order as JSON with sorted keys; dicts would not.
 """
 
+from collections.abc import Iterable
+
+from organisms.job.errors import UserError
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
 from organisms.plan.experiment import Experiment
 
@@ -57,6 +60,46 @@ def presentation(experiment: Experiment) -> dict:
         ],
         "n_seeds": len(config["seeds"]),
     }
+
+
+def check_labels(experiment: Experiment) -> None:
+    """Raise UserError, naming both keys, if two things that figures show side by side have one label.
+
+    A figure would draw them as one: bars on top of each other, lines that jump.
+    """
+    found = presentation(experiment)
+    _check_distinct((group["label"], _group_place(group)) for group in found["groups"])
+    _check_distinct((entry["label"], _prompt_place(experiment, entry["name"])) for entry in found["prompts"])
+    _check_distinct((entry["label"], f"question_sets.{entry['name']}") for entry in found["question_sets"])
+
+
+def _check_distinct(labelled: Iterable[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for label, place in labelled:
+        other = seen.setdefault(" ".join(label.split()), place)
+        if other != place:
+            raise UserError(
+                f"{other} and {place}: figures would show both as '{label}' and draw them as one; "
+                "give one of them another label"
+            )
+
+
+def _group_place(group: dict) -> str:
+    """Where the config says what a group is called."""
+    if group["dataset"] is None:
+        return "the base model"
+    if group["training_prompt"] is None:
+        return f"external_completions.{group['dataset']}"
+    method = group["training_method"]
+    of_method = "" if method == DEFAULT_METHOD else f" by training_methods.{method}"
+    return f"training_prompts.{group['training_prompt']}{of_method}"
+
+
+def _prompt_place(experiment: Experiment, name: str) -> str:
+    for group in ("training_prompts", "prompts"):
+        if name in experiment.config[group]:
+            return f"{group}.{name}"
+    return f"eval prompt {name}"
 
 
 Key = tuple[str | None, ...]

@@ -2,9 +2,11 @@
 
 import contextlib
 import difflib
+import re
 from functools import cache
 
 import yaml
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from organisms import ROOT
@@ -78,6 +80,16 @@ def schema_for(config: dict) -> dict:
     return found | {"properties": properties}
 
 
+def _whole(validator, pattern: str, instance, node: dict):
+    """Python's `$` also matches before a line break at the end, JSON schema's does not."""
+    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern}")
+
+
+# Draft 2020-12, but that patterns, which the schema writes with ^ and $, are those of whole texts.
+Validator = validators.extend(Draft202012Validator, {"pattern": _whole})
+
+
 def _types(node: dict) -> list[str]:
     types = node.get("type", [])
     return [types] if isinstance(types, str) else types
@@ -104,13 +116,17 @@ def completed(value, node: dict):
             if kind in types:
                 with contextlib.suppress(ValueError, KeyError):
                     return read(value)
+    if isinstance(value, float) and value.is_integer() and "integer" in types and "number" not in types:
+        # JSON schema takes 0.0 for a whole number; in a file's name it is none.
+        return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and "number" in types:
         # One form of one number: 2 and 2.0 must not be different parameters of a job.
         return float(value)
     return value
 
 
-def _dotted(path) -> str:
+def dotted(path) -> str:
+    """A path into the config as its messages write it: `evaluations[0].models[1]`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -124,14 +140,14 @@ def did_you_mean(name: str, known) -> str:
 
 
 def explain(error: ValidationError) -> str:
-    where = _dotted(error.absolute_path)
+    where = dotted(error.absolute_path)
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
-        return f"{_dotted([*error.absolute_path, unknown])}: unknown key; {did_you_mean(unknown, known)}"
+        return f"{dotted([*error.absolute_path, unknown])}: unknown key; {did_you_mean(unknown, known)}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"{_dotted([*error.absolute_path, missing])}: missing; add it (see config/README.md)"
+        return f"{dotted([*error.absolute_path, missing])}: missing; add it (see config/README.md)"
     if error.validator in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         words = {"minimum": "at least", "exclusiveMinimum": "greater than"}
         words |= {"maximum": "at most", "exclusiveMaximum": "less than"}
@@ -140,7 +156,12 @@ def explain(error: ValidationError) -> str:
         return f"{where}: '{error.instance}' is none of {', '.join(map(str, error.validator_value))}"
     if error.validator == "pattern":
         allowed = "use letters, digits, _ and ." if error.schema.get("title") == "name" else "see config/README.md"
-        return f"{where}: '{error.instance}' does not match {error.validator_value}; {allowed}"
+        return f"{where}: {error.instance!r} does not match {error.validator_value}; {allowed}"
+    if error.validator == "maxLength":
+        return (
+            f"{where}: the name {error.instance[:40]}... has {len(error.instance)} characters; shorten it: it becomes "
+            f"part of file names, and may have at most {error.validator_value}"
+        )
     if error.validator == "type":
         return f"{where}: {error.instance!r} must be of type {' or '.join(_types(error.schema))}"
     return f"{where}: {error.message}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from peft.tuners.tuners_utils import check_target_module_exists
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -179,6 +180,26 @@ def _lora_config(lora: LoraSettings) -> LoraConfig:
     )
 
 
+def _check_targets(base: PreTrainedModel, lora: LoraSettings) -> None:
+    """Raise UserError if a name among the target modules is no module's; peft is content if one of them is."""
+    if lora.target_modules == "all-linear":
+        return
+    matrices = [
+        name for name, module in base.named_modules() if getattr(getattr(module, "weight", None), "ndim", 0) >= 2
+    ]
+    # A single text is a pattern for whole names, in peft and so here.
+    targets = [lora.target_modules] if isinstance(lora.target_modules, str) else [[one] for one in lora.target_modules]
+    for target in targets:
+        config = _lora_config(replace(lora, target_modules=target))
+        if not any(check_target_module_exists(config, name) for name in matrices):
+            known = ", ".join(sorted({name.split(".")[-1] for name in matrices}))
+            named = f"the pattern '{target}'" if isinstance(target, str) else f"'{target[0]}'"
+            raise UserError(
+                f"lora.target_modules: {named} matches no module of the base model; give a list of some of {known}, "
+                "or all-linear"
+            )
+
+
 def _with_less_memory(training: TrainingSettings) -> TrainingSettings | None:
     """The same training in less memory, or None: activations computed again; after that, fewer rows at once.
 
@@ -216,14 +237,15 @@ def finetune(
     same steps on the same rows, with activations computed again and then in smaller micro batches.
 
     Returns the trained peft model, the rows of the training_log table, and what it took.
-    Raises UserError if the loss becomes NaN or infinite, if a step to keep lies after the last, or if there is not
-    enough memory for one row at once.
+    Raises UserError if the loss becomes NaN or infinite, if a step to keep lies after the last, if a target module is
+    not there, or if there is not enough memory for one row at once.
     """
     torch.set_num_threads(threads)
     n_steps = math.ceil(training.epochs * math.ceil(len(rows) / training.batch_size))
     late = [step for step in training.keep_steps if step > n_steps]
     if late:
         raise UserError(f"training.keep_steps: the training has {n_steps} steps, so step {late[0]} never comes")
+    _check_targets(base, lora)
     dataset = Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
     while True:
         trainer = method.trainer(SFTTrainer)(
