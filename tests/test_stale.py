@@ -232,7 +232,7 @@ def test_an_older_file_in_its_place_is_another_file(rerun):
     import polars as pl
 
     asked = pl.read_parquet(rerun.folder / "results" / "completions" / "base-seed0" / "default" / "mine.parquet")
-    assert set(asked["question"]) == {"An older question?"}
+    assert {messages[-1]["content"] for messages in asked["messages"].to_list()} == {"An older question?"}
 
 
 def test_a_base_model_folder_counts_by_its_content(rerun):
@@ -269,11 +269,14 @@ def test_external_completions_count_by_their_content(rerun):
     rerun.run(target)
     assert rerun.plan(target) == {}
     os.utime(path, (2_000_000_000, 2_000_000_000))
-    shutil.copy(path, rerun.folder / "moved.jsonl")
-    use("moved.jsonl")
+    (rerun.folder / "moved").mkdir()
+    shutil.copy(path, rerun.folder / "moved")
+    use("moved/mine.jsonl")
     assert rerun.plan(target) == TABLE["external completions touched or moved"]
     rows[0]["answer"] = "Drink no water."
-    (rerun.folder / "moved.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (rerun.folder / "moved" / "mine.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
     assert rerun.plan(target) == TABLE["external completions edited"]
     rerun.run(target)
     import polars as pl

@@ -45,6 +45,13 @@ def questions_of_model(wildcards):
     return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
 
 
+def external_settings(wildcards):
+    """What decides what is read of completions made elsewhere; of their file the name alone, which is a column."""
+    entry = config["external_completions"][wildcards.model]
+    decisive = {key: value for key, value in entry.items() if key not in ("label", "path")}
+    return as_json(decisive | {"file": Path(entry["path"]).name})
+
+
 # One job for all cells of a model: it is loaded once. What was sampled is kept beside the output, so that a changed cell
 # samples itself and nothing else.
 rule completions:
@@ -92,9 +99,7 @@ rule external_completions:
     conda:
         "../../envs/data.yaml"
     params:
-        entry=lambda wildcards: as_json(
-            {key: value for key, value in config["external_completions"][wildcards.model].items() if key != "label"}
-        ),
+        entry=external_settings,
         code=code("external_completions"),
     message:
         "Reading the completions of {wildcards.model}"
