@@ -72,8 +72,9 @@ def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
             known = found.setdefault(rule, {}).setdefault(key, settings)
             other = first.setdefault((rule, key), name)
             if known != settings:
+                differing = some(parameter_changes({rule: known}, {rule: settings}))
                 raise UserError(
-                    f"{name} was made with other settings than {other} ({some(parameter_changes({rule: known}, {rule: settings}))}): "
+                    f"{name} was made with other settings than {other} ({differing}): "
                     "these results do not belong together; run again, which makes what differs"
                 )
     return {rule: dict(sorted(found[rule].items())) for rule in _STAGES if rule in found}
