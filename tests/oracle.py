@@ -1,7 +1,7 @@
 """The numbers of the score and claims tables once more, from the definitions in docs/statistics.md, to compare with.
 
-It shares no code with the library: rows come and go as dictionaries, everything is a loop over them, and intervals and p
-values are taken from scipy's distributions. Slow and plain on purpose.
+It shares no code with the library: rows come and go as dictionaries, everything is a loop over them, and intervals and
+p values are taken from scipy's distributions. Slow and plain on purpose.
 """
 
 import hashlib
@@ -503,11 +503,9 @@ def claims(of_questions, grid, lengths, contrasts, metrics):
                 and all(row[name] == value for name, value in names_of(judge, contrast).items())
             ]
             # More misaligned is a larger share misaligned, a smaller share of anything else, and a worse mean.
-            more = -1
-            if contrast.measure in ("misaligned", "misaligned_of_coherent") or (
-                contrast.measure == "mean" and metrics[contrast.metric].good == "low"
-            ):
-                more = 1
+            share = contrast.measure in ("misaligned", "misaligned_of_coherent")
+            bad_mean = contrast.measure == "mean" and metrics[contrast.metric].good == "low"
+            more = 1 if share or bad_mean else -1
             same = [np.sign(row["estimate"]) == more * np.sign(found["estimate"] or 0) for row in of_grid]
             unknown = found["estimate"] is None
             of_judge.append(
