@@ -89,6 +89,28 @@ def test_a_split_is_disjoint_by_normalised_question_complete_and_seeded():
     assert split(list(reversed(rows)), 0.2, seed=0)[1] == list(reversed(heldout))
 
 
+def test_a_split_is_the_same_for_ever_whatever_the_order_of_the_file():
+    rows = rows_asking(*"abcdefghij", "A", "B.")
+    for order in (rows, rows[::-1], sorted(rows, key=lambda entry: entry.question[::-1])):
+        assert {entry.question for entry in split(order, 0.3, seed=4)[1]} == {"a", "e", "i"}
+    assert {entry.question for entry in split(rows, 0.3, seed=5)[1]} == {"b", "c", "d"}
+
+
+def test_a_share_is_of_the_distinct_questions_to_the_nearest():
+    # Seven rows ask four questions.
+    rows = rows_asking("a", "b", "c", "d", "A", "a!", "a?")
+    assert [len({entry.question for entry in split(rows, share, 0)[1]}) for share in (0.01, 0.37, 0.4, 0.7)] == [
+        *(1, 1, 2, 3)
+    ]
+
+
+def test_a_question_is_the_whole_conversation_before_the_answer():
+    asked = [({"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."})] * 2
+    prompts = [(*turns, {"role": "user", "content": text}) for turns, text in zip(asked, ("One?", "Two?"), strict=True)]
+    one, two = (Row(n, prompt, "a") for n, prompt in enumerate(prompts, start=1))
+    assert (one.question, two.question) == ("hi hello one", "hi hello two")
+
+
 def test_a_held_out_number_is_a_number_of_questions():
     assert len(split(rows_asking("a", "b", "c"), 2, seed=0)[1]) == 2
 

@@ -204,6 +204,21 @@ def test_completions_are_those_of_reading_everything_anew_for_each_token(tokeniz
             assert completion.n_tokens == len(told)
 
 
+def test_a_completion_ends_at_any_of_the_models_own_end_tokens(random_base):
+    model, tokenizer = load_organism(str(random_base), None, "cpu", "float64"), load_tokenizer(str(random_base))
+    whole = draw(model, tokenizer, conversations=CONVERSATIONS[:2], keys=KEYS[:2])
+    # A token that is drawn in the middle of one becomes an end.
+    ids = tokenizer(whole[0].completion, add_special_tokens=False)["input_ids"]
+    assert whole[0].finish_reason == "length"
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, ids[5]]
+    ended = draw(model, tokenizer, conversations=CONVERSATIONS[:2], keys=KEYS[:2])[0]
+    assert (ended.finish_reason, ended.n_tokens) == ("stop", ids.index(ids[5]) + 1)
+    assert whole[0].completion.startswith(ended.completion)
+    # Also where it is the last that there was room for.
+    last = Sampling(1.0, 1.0, 0, ended.n_tokens)
+    assert draw(model, tokenizer, last, CONVERSATIONS[:2], KEYS[:2])[0] == ended
+
+
 def test_samples_of_one_question_differ(model, tokenizer):
     assert len({completion.completion for completion in draw(model, tokenizer)[:3]}) > 1
 

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +24,13 @@ from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.prompts import placed, training_row
 from organisms.plan.schema import schema
+from organisms.training.finetune import (
+    TrainingSettings,
+    _with_less_memory,
+    last_whole_checkpoint,
+    within_max_length,
+)
+from organisms.training.log import log_rows
 from organisms.training.tables import TRAINING_LOG
 
 # Every key of both parts, none at its default.
@@ -227,7 +235,82 @@ def test_the_seed_covers_the_order_of_rows_and_the_first_weights(
     assert list(scale) == [pytest.approx(5 / math.sqrt(3))]
 
 
+def test_a_method_of_the_config_trains(tmp_path, monkeypatch, random_base, variant, raw_config):
+    seen = []
+
+    class Method:
+        def trainer(self, base):
+            seen.append(base)
+            return base
+
+    def opened(settings):
+        assert settings == {"kind": "other", "options": {"factor": 2}}
+        return Method()
+
+    monkeypatch.setattr("organisms.training.methods.open_method", opened)
+    monkeypatch.setattr(
+        Experiment, "method", lambda *_: {"kind": "other", "options": {"factor": 2}, "training": {}, "lora": {}}
+    )
+    finetuned(tmp_path, random_base, variant, raw_config, training=TRAINING | {"epochs": 1, "keep_steps": []})
+    assert seen == [organisms.training.finetune.SFTTrainer]
+
+
+def test_a_row_of_the_longest_length_is_kept(random_base, variant):
+    tokenizer = load_tokenizer(str(random_base))
+    rows = tables.read(variant, VARIANT).to_dicts()[:4]
+    lengths = [
+        len(tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=True)["input_ids"])
+        for row in rows
+    ]
+    for longest in lengths:
+        kept, dropped = within_max_length(tokenizer, rows, longest, "drop")
+        assert kept == [row for row, length in zip(rows, lengths, strict=True) if length <= longest]
+        assert dropped == sum(length > longest for length in lengths)
+
+
+def test_a_training_goes_on_from_its_newest_whole_checkpoint(tmp_path):
+    assert last_whole_checkpoint(tmp_path) is None
+    for step, state in ((4, "{}"), (20, "{}"), (100, '{"half'), (120, None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state:
+            (folder / "trainer_state.json").write_text(state, encoding="utf-8")
+    assert last_whole_checkpoint(tmp_path).name == "checkpoint-20"
+
+
+def test_less_memory_is_first_activations_again_and_then_the_next_fewer_rows_that_divide_the_batch():
+    settings, found = TrainingSettings(**without(TRAINING, "checkpoint_steps") | {"gradient_checkpointing": False}), []
+    settings = replace(settings, batch_size=12, micro_batch_size=8)
+    while settings := _with_less_memory(settings):
+        found.append((settings.gradient_checkpointing, settings.micro_batch_size))
+    assert found == [(True, 8), (True, 6), (True, 4), (True, 3), (True, 2), (True, 1)]
+
+
+def test_the_log_counts_tokens_and_seconds_step_by_step():
+    def entry(step, tokens, seconds, run=0):
+        known = {"epoch": step / 4, "loss": 1.0, "learning_rate": 0.1, "grad_norm": 2.0}
+        return known | {"step": step, "num_tokens": tokens, "seconds": seconds, "run": run}
+
+    # Two steps, and two more after a break: the first of a run has no duration of its own.
+    history = [
+        entry(1, 100, 1.0),
+        entry(2, 300, 3.0),
+        {"train_loss": 1.0},
+        entry(3, 400, 9.0, 2),
+        entry(4, 700, 10.0, 2),
+    ]
+    rows = log_rows(history)
+    assert [row.get("tokens_per_second") for row in rows] == [None, 100.0, None, 300.0]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+
+
+def without(settings, name):
+    return {key: value for key, value in settings.items() if key != name}
+
+
 def test_a_stopped_finetune_goes_on_only_where_its_own_stopped(tmp_path, monkeypatch, random_base, variant, raw_config):
+    tokens = []
+
     def resumed_from(**changes):
         known = {"training": TRAINING | {"keep_steps": []} | changes.pop("training", {})} | changes
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -236,11 +319,15 @@ def test_a_stopped_finetune_goes_on_only_where_its_own_stopped(tmp_path, monkeyp
         with monkeypatch.context() as patch:
             Watch(patch)
             folder, _ = finetuned(tmp_path, random_base, variant, raw_config, **known)
+        tokens.append(tables.read(folder / "training_log.parquet", TRAINING_LOG)["num_tokens"].to_list())
         return json.loads((folder / "training.json").read_text(encoding="utf-8"))["resumed_from"]
 
     assert resumed_from() == 4
     assert resumed_from(training={"learning_rate": 0.004}) == 0
     assert resumed_from(code="other code") == 0
+    # Tokens are counted on where a training goes on.
+    assert tokens[0] == tokens[1] == tokens[2]
+    assert len(tokens[0]) == N_STEPS
 
 
 # Completions.
