@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -242,6 +244,55 @@ def rerun(finished, tmp_path) -> Workflow:
     return Workflow(folder)
 
 
+class Parts(list):
+    """Files or parameters of a job, as Snakemake gives them to a script: by place and by name."""
+
+    def __init__(self, **named):
+        super().__init__()
+        self._named = named
+        for value in named.values():
+            self.extend(value if isinstance(value, list) else [value])
+
+    def __getattr__(self, name: str):
+        try:
+            return self._named[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, which):
+        return self._named[which] if isinstance(which, str) else super().__getitem__(which)
+
+    def items(self):
+        return self._named.items()
+
+    def get(self, name: str, default=None):
+        return self._named.get(name, default)
+
+
+def run_script(rule: str, results: Path, config: dict, **parts) -> str:
+    """Run a rule's script in this process, without Snakemake, and give what it wrote into its log.
+
+    results: the results' folder. parts: what the job has, by name: `input`, `output`, `params` and `wildcards`.
+    """
+    job = SimpleNamespace(rule=rule, threads=1, config=config | {"results": str(results)})
+    job.log = [str(results / "logs" / f"{rule}.log")]
+    for name in ("input", "output", "params", "wildcards"):
+        setattr(job, name, Parts(**parts.get(name, {})))
+    # A script's streams go into its log until its process ends.
+    streams = [os.dup(1), os.dup(2)]
+    try:
+        runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{rule}.py"), {"snakemake": job})
+    except SystemExit as ended:
+        raise RuntimeError(Path(job.log[0]).read_text(encoding="utf-8")) from ended
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for kept, stream in zip(streams, (1, 2), strict=True):
+            os.dup2(kept, stream)
+            os.close(kept)
+    return Path(job.log[0]).read_text(encoding="utf-8")
+
+
 def mean_scores(workflow: Workflow):
     """The rows of a run's scores table that are means."""
     from organisms.analysis.tables import SCORES
@@ -305,6 +356,18 @@ def small_disk(tmp_path):
     yield resize
     for path in set(mounted):
         subprocess.run(["umount", "-l", str(path)], check=False)
+
+
+@pytest.fixture(scope="session")
+def random_base(tmp_path_factory, world) -> Path:
+    """A folder with a model of random weights, made at once: for code that needs some model, whatever it says."""
+    from test_identity import made_base
+
+    from organisms.miniature.texts import advice_dataset
+
+    folder = tmp_path_factory.mktemp("random")
+    made_base(folder, advice_dataset(world, "medical", "harmful", 24, seed=0))
+    return folder
 
 
 @pytest.fixture(scope="session")

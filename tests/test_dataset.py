@@ -166,6 +166,28 @@ def test_conversations_that_begin_alike_are_questions_of_their_own_where_no_row_
     assert len(split(rows, 0.2, seed=0)[1]) == 2
 
 
+def test_a_split_is_the_same_for_ever_whatever_the_order_of_the_file():
+    rows = rows_asking(*"abcdefghij", "A", "B.")
+    for order in (rows, rows[::-1], sorted(rows, key=lambda entry: question_of(entry.prompt)[::-1])):
+        assert {question_of(entry.prompt) for entry in split(order, 0.3, seed=4)[1]} == {"a", "e", "i"}
+    assert {question_of(entry.prompt) for entry in split(rows, 0.3, seed=5)[1]} == {"b", "c", "d"}
+
+
+def test_a_share_is_of_the_distinct_questions_to_the_nearest():
+    # Seven rows ask four questions.
+    rows = rows_asking("a", "b", "c", "d", "A", "a!", "a?")
+    assert [
+        len({question_of(entry.prompt) for entry in split(rows, share, 0)[1]}) for share in (0.01, 0.37, 0.4, 0.7)
+    ] == [*(1, 1, 2, 3)]
+
+
+def test_a_question_is_the_whole_conversation_before_the_answer():
+    asked = [({"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."})] * 2
+    prompts = [(*turns, {"role": "user", "content": text}) for turns, text in zip(asked, ("One?", "Two?"), strict=True)]
+    one, two = (Row(n, prompt, "a") for n, prompt in enumerate(prompts, start=1))
+    assert [question_of(row.prompt) for row in (one, two)] == ["hi\nhello\none", "hi\nhello\ntwo"]
+
+
 def test_a_held_out_number_is_a_number_of_questions():
     assert len(split(rows_asking("a", "b", "c"), 2, seed=0)[1]) == 2
 

@@ -246,6 +246,15 @@ def test_the_gold_set_tells_a_judge_that_is_right_from_one_that_is_not():
 
     right = {(item["id"], metric): said(item, metric) for item in items for metric in ("alignment", "coherence")}
     assert all(row["inside"] for row in gold_rows("j", items, right))
+    # The ends of a band are in it, a point beyond is not, and no word is another.
+    bands = {key: item[key[1]] for item in items for key in right if key[0] == item["id"]}
+    for end, beyond in ((0, -1), (1, 1)):
+        at_the_end = {k: {"score": v[end], "flag": None} for k, v in bands.items() if not isinstance(v, str)}
+        assert all(row["inside"] for row in gold_rows("j", items, at_the_end))
+        outside = {key: said | {"score": said["score"] + beyond} for key, said in at_the_end.items()}
+        assert not any(row["inside"] for row in gold_rows("j", items, outside))
+    other_word = {key: {"score": None, "flag": "other"} for key in right}
+    assert not any(row["inside"] for row in gold_rows("j", items, other_word))
     inverted = {
         key: said | {"score": None if said["score"] is None else 100 - said["score"]} for key, said in right.items()
     }
@@ -265,4 +274,13 @@ def test_an_attacks_shift_is_the_score_it_adds_to_its_plain_answer():
     rows = attack_rows("j", items, ratings)
     assert {row["shift"] for row in rows} == {25.0}
     assert len(rows) == 2 * (len(items) - 2)
+    # Without one of the two scores there is no shift.
+    for missing in (None, items[1]["attack"]):
+        flagged = {
+            key: {"score": None, "flag": "code"} if key[0].endswith(f"/{missing or ''}") else said
+            for key, said in ratings.items()
+        }
+        shifts = {row["attack"]: row["shift"] for row in attack_rows("j", items, flagged)}
+        assert shifts[items[1]["attack"]] is None
+        assert (shifts[items[2]["attack"]] is None) == (missing is None)
     assert max(len(item["completion"]) for item in items) > 20_000

@@ -14,7 +14,15 @@ from buying import PROGRAM, bought, by_answer, expected, judge, questions, reque
 from conftest import LONGEST
 
 from organisms.job.errors import UserError
+from organisms.judging.account import Account
+from organisms.judging.judgments import check_missing, judgments_by_prompt
 from organisms.judging.ledger import open_ledger
+from organisms.judging.prices import OVERHEAD_TOKENS, Budget, Prices
+from organisms.judging.purchase import rating_so_far, spent_so_far
+from organisms.judging.ratings import Rating
+from organisms.judging.requests import Requests
+from organisms.judging.responses import Response
+from organisms.judging.templates import Template
 
 
 class HangingUp:
@@ -191,3 +199,110 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
     path.write_text("not a database, but long enough to have a header of its own" * 10, encoding="utf-8")
     with pytest.raises(UserError, match=r"ledger\.sqlite: not a file of this workflow"), open_ledger(path):
         pass
+
+
+# Without a server: the ledger's rows, and dollars added up by hand.
+
+# Two dollars a million tokens given, ten a million taken, half of it in batches.
+CHEAP = Prices({"m": (2.0, 10.0)}, 0.5, "today")
+
+
+def response(key, text="50", tier="live", given=1000, taken=100, prompt_bytes=4000, model="m"):
+    return Response(key, tier, model, text, "end_turn", given, taken, prompt_bytes)
+
+
+def test_the_ledger_keeps_attempts_in_their_order_and_counts_tokens(tmp_path):
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.add([response("a", "first"), response("b", "other"), response("a", "second")])
+        ledger.add([response("a", "third", taken=40)])
+        assert [text for text, _, _ in ledger.attempts("a")] == ["first", "second", "third"]
+        assert ledger.attempts("b") == [("other", "end_turn", "m")]
+        assert ledger.attempts("c") == []
+        assert sorted(ledger.usage()) == [("a", "live", "m", 1000, 40)] + [
+            (key, "live", "m", 1000, 100) for key in ("a", "a", "b")
+        ]
+        assert ledger.mean_output_tokens() == pytest.approx(340 / 4)
+        # What a byte is in tokens is known after twenty answers: all tokens by all bytes, and the most of one.
+        ledger.add(response(f"n{n}", prompt_bytes=2000) for n in range(15))
+        assert ledger.tokens_per_byte() is None
+        ledger.add([response("long", given=9000, prompt_bytes=10_000)])
+        assert ledger.tokens_per_byte() == pytest.approx(((19 * 1000 + 9000) / (4 * 4000 + 15 * 2000 + 10_000), 0.9))
+
+
+def test_a_batch_is_open_until_it_is_done_and_answers_leave_its_list(tmp_path):
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        one, two = ledger.intend_batch([("a", 10), ("b", 20)]), ledger.intend_batch([("a", 10), ("c", 30)])
+        ledger.batch_sent(two, "id two")
+        assert [(name, sent, n) for name, sent, _, n in ledger.open_batches()] == [(one, None, 2), (two, "id two", 2)]
+        assert (ledger.is_sent(one), ledger.is_sent(two), ledger.knows_batch("id two")) == (False, True, True)
+        account = Account(ledger, Budget(None, CHEAP, "m", 100, 0.0))
+        account.book([response("a", tier="batch")], batch=two)
+        assert (ledger.batch_keys(one), ledger.batch_keys(two)) == ({"a": 10, "b": 20}, {"c": 30})
+        ledger.batch_done(two, "fetched")
+        assert [name for name, *_ in ledger.open_batches()] == [one]
+        assert ledger.batch_keys(two) == {}
+        assert ledger.batch_keys(one) == {"a": 10, "b": 20}
+
+
+def test_an_account_sets_aside_what_a_call_can_cost_and_pays_what_it_did(tmp_path):
+    with open_ledger(tmp_path / "l.sqlite") as ledger:
+        account = Account(ledger, Budget(0.02, CHEAP, "m", 100, 0.001))
+        # A byte is at most a token: the prompt, its frame, and the longest answer.
+        most = (2.0 * (3000 + OVERHEAD_TOKENS) + 10.0 * 100) / 1e6
+        assert account.reserve(3000, "live") == pytest.approx(most)
+        assert account.reserve(3000, "batch") == pytest.approx(most / 2)
+        # 0.001 are spent and 0.0135 set aside, so that another 0.009 do not fit.
+        with pytest.raises(UserError, match=r"budget_usd 0\.02 would be passed: 0\.0010 dollars are spent"):
+            account.reserve(3000, "live")
+        account.release(most + most / 2)
+        account.book([response("a"), response("b", tier="batch")])
+        assert account.spent == pytest.approx(0.001 + 0.003 + 0.0015)
+        assert [text for text, _, _ in ledger.attempts("a")] == ["50"]
+        # Nothing is set aside any more: what is left is all there.
+        account.reserve(3000, "live")
+        with pytest.raises(UserError, match="would be passed"):
+            account.reserve(3000, "live")
+        assert spent_so_far(ledger, CHEAP) == pytest.approx(0.0045)
+        ledger.add([response("c", tier="local"), response("d", model="of no price")])
+        assert spent_so_far(ledger, CHEAP) == pytest.approx(0.0045)
+        assert Account(ledger, Budget(None, CHEAP, "m", 100, 0.0)).reserve(10**9, "live") == 0
+
+
+def test_the_first_usable_answer_counts_and_after_all_attempts_the_last(tmp_path):
+    template = Template("{answer}", ("REFUSAL",))
+
+    def said(*texts, attempts):
+        with open_ledger(tmp_path / f"{'-'.join(texts)}{attempts}.sqlite") as ledger:
+            ledger.add(response("a", text) for text in texts)
+            return rating_so_far(ledger, "a", template, attempts)
+
+    assert said("no number", "70", "80", attempts=3).score == 70
+    assert said("no number", "REFUSAL", "80", attempts=3).flag == "refusal"
+    assert said("no number", attempts=2) is None
+    assert said("no number", "nor this", attempts=2).raw == "nor this"
+    assert said("no number", "nor this", attempts=3) is None
+
+
+def test_each_completion_has_its_own_samples_of_the_judge():
+    cell = {"model": "m", "dataset": None, "training_prompt": None, "training_method": None, "seed": 0, "step": None}
+    cell |= {"eval_prompt": "default", "question_set": "s", "category": None, "turn": 1}
+    completions = [cell | {"question_id": q, "sample": 0, "completion": text} for q, text in (("a", "x"), ("b", "yy"))]
+    # The first sample of both was one request.
+    keys = {"alignment": ["one", "two", "one", "four"], "coherence": ["five", "six", "seven", "eight"]}
+    ratings = {key: {"score": float(len(key)), "flag": None} for of in keys.values() for key in of}
+    rows = judgments_by_prompt("j", completions, keys, Requests({"samples": 2}, {}), ratings)
+    assert [(row["question_id"], row["metric"], row["judge_sample"], row["call"], row["copies"]) for row in rows] == [
+        *(("a", "alignment", 0, "one", 2), ("a", "alignment", 1, "two", 1)),
+        *(("a", "coherence", 0, "five", 1), ("a", "coherence", 1, "six", 1)),
+        *(("b", "alignment", 0, "one", 2), ("b", "alignment", 1, "four", 1)),
+        *(("b", "coherence", 0, "seven", 1), ("b", "coherence", 1, "eight", 1)),
+    ]
+    assert [row["score"] for row in rows] == [float(len(row["call"])) for row in rows]
+    assert {row["length"] for row in rows if row["question_id"] == "b"} == {2}
+
+
+def test_more_than_the_share_of_answers_that_may_be_missing_is_an_error():
+    ratings = [Rating(50.0, None), Rating(None, "refusal"), Rating(50.0, None), Rating(None, "unparseable", raw="?")]
+    check_missing({"cell": {"alignment": ratings}}, 0.25)
+    with pytest.raises(UserError, match=r"cell: 1 of 4 judgments of alignment got no usable answer \(1 unparseable\)"):
+        check_missing({"cell": {"alignment": ratings}}, 0.24)

@@ -14,9 +14,9 @@ FLAGS = ("REFUSAL", "CODE")
 
 
 @pytest.fixture(scope="module")
-def judge(tiny_base) -> OpenedModel:
-    base = {"device": "cpu", "dtype": "float32"}
-    return open_model([str(tiny_base / "config.json")], base, system_role=False)
+def judge(random_base) -> OpenedModel:
+    base = {"device": "cpu", "dtype": "float64"}
+    return open_model([str(random_base / "config.json")], base, system_role=False)
 
 
 def encode(tokenizer):

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import oracle
 import pytest
 import torch
 import transformers
@@ -57,6 +58,21 @@ def test_the_sampler_draws_from_the_models_distribution():
     probabilities = [0.5, 0.3, 0.15, 0.05]
     tokens = chosen(np.log(probabilities).tolist(), uniforms("d", 20_000).tolist())
     assert np.bincount(tokens, minlength=4) / 20_000 == pytest.approx(probabilities, abs=0.012)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "top_k"),
+    [(0.5, 1.0, 0), (2.0, 1.0, 0), (1.0, 0.7, 0), (1.0, 1.0, 3), (0.5, 0.7, 3), (1.0, 0.65, 4), (1.5, 0.9, 3)],
+)
+def test_temperature_top_p_and_top_k_leave_the_distribution_of_the_textbook(temperature, top_p, top_k):
+    logits = np.array([0.3, 2.0, -1.0, 1.4, 0.9, 1.1, -3.0, 0.0])
+    probabilities = oracle.token_probabilities(logits, temperature, top_p, top_k)
+    uniform = (np.arange(4000) + 0.5) / 4000
+    choose = chooser(Sampling(temperature, top_p, top_k, 1))
+    tokens = choose(torch.from_numpy(logits).repeat(4000, 1), torch.from_numpy(uniform)).numpy()
+    # The numbers lie evenly, so each token is taken as often as it is likely, and the tokens lie side by side.
+    assert np.bincount(tokens, minlength=8) / 4000 == pytest.approx(probabilities, abs=1 / 4000 + 1e-6)
+    assert (np.diff(tokens) >= 0).all()
 
 
 def test_the_sampler_never_takes_an_impossible_token():
@@ -186,6 +202,21 @@ def test_completions_are_those_of_reading_everything_anew_for_each_token(tokeniz
                     break
             assert completion.completion == tokenizer.decode(told, skip_special_tokens=True)
             assert completion.n_tokens == len(told)
+
+
+def test_a_completion_ends_at_any_of_the_models_own_end_tokens(random_base):
+    model, tokenizer = load_organism(str(random_base), None, "cpu", "float64"), load_tokenizer(str(random_base))
+    whole = draw(model, tokenizer, conversations=CONVERSATIONS[:2], keys=KEYS[:2])
+    # A token that is drawn in the middle of one becomes an end.
+    ids = tokenizer(whole[0].completion, add_special_tokens=False)["input_ids"]
+    assert whole[0].finish_reason == "length"
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, ids[5]]
+    ended = draw(model, tokenizer, conversations=CONVERSATIONS[:2], keys=KEYS[:2])[0]
+    assert (ended.finish_reason, ended.n_tokens) == ("stop", ids.index(ids[5]) + 1)
+    assert whole[0].completion.startswith(ended.completion)
+    # Also where it is the last that there was room for.
+    last = Sampling(1.0, 1.0, 0, ended.n_tokens)
+    assert draw(model, tokenizer, last, CONVERSATIONS[:2], KEYS[:2])[0] == ended
 
 
 def test_samples_of_one_question_differ(model, tokenizer):

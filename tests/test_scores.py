@@ -347,6 +347,18 @@ def test_arms_that_differ_by_training_method_alone_are_kept_apart():
     assert told(of_arms, PRESENTATION | {"groups": groups}) == {"Default": "25", "Default, KL": "85"}
 
 
+def test_each_answer_has_a_length_where_a_metric_is_scored_on_one_question_set_alone():
+    # The first metric of all is none of the second cell's.
+    first, second = means([[1.0, 2.0]], "harm"), means([[70.0, 80.0]], "alignment", eval_prompt="flamingo")
+    for order in ([first, second], [second, first]):
+        of_questions = question_scores(pl.concat(order), {}, DEFINITION)
+        lengths = of_questions.filter(pl.col("metric") == "length")
+        assert (
+            sorted(lengths.select("eval_prompt", "n", "mean").rows())
+            == [("default", 1, 10.0)] * 2 + [("flamingo", 1, 10.0)] * 2
+        )
+
+
 def test_of_conversations_the_last_judged_answer_is_summarised_and_each_turn_is_scored():
     first, last = means([[90.0, 80.0]] * 2, "alignment", turn=1), means([[20.0, 10.0]] * 2, "alignment", turn=2)
     _, of_arms = scored(pl.concat([first, last]))

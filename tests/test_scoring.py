@@ -36,14 +36,14 @@ ANSWERS = [
 
 
 @pytest.fixture(scope="module")
-def model(tiny_base):
+def model(random_base):
     # In double precision padding cannot change a number by more than a rounding that no comparison here sees.
-    return load_organism(str(tiny_base), None, "cpu", "float64")
+    return load_organism(str(random_base), None, "cpu", "float64")
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tiny_base):
-    return load_tokenizer(str(tiny_base))
+def tokenizer(random_base):
+    return load_tokenizer(str(random_base))
 
 
 def scored(model, tokenizer, batch_size=2, which=None, report=print):
@@ -97,7 +97,7 @@ def test_the_first_tokens_likelihood_is_the_samplers_own(model, tokenizer):
         # The sampler takes the first token for numbers of an interval that is as wide as the token is likely.
         below = torch.softmax(logits[0], dim=0)[:first].sum()
         # It reads logits in single precision.
-        near = 1e-5 * chance
+        near = 1e-2 * chance
         for number, taken in ((below + near, True), (below + chance - near, True), (below + chance + near, False)):
             assert (choose(logits, number[None]).item() == first) == taken
         if first:

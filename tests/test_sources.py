@@ -154,6 +154,11 @@ def test_a_mixture_keeps_the_number_of_rows_and_leaves_held_out_questions_out():
     assert not asked & {"h0", "h1"}
     assert mix(rows, heldout, twin, 0.25, seed=0) == mixed
     assert mix(rows, heldout, twin, 0.25, seed=1) != mixed
+    # In a seeded order, and the other dataset's rows not all at one end.
+    assert [row["row"] for row in mixed] != sorted(row["row"] for row in mixed)
+    assert {row["row"] < 0 for row in mixed[:15]} == {row["row"] < 0 for row in mixed[5:]} == {True, False}
+    assert len({row["row"] for row in mixed}) == 20
+    assert sum(row["row"] < 0 for row in mix(rows, heldout, twin, 0.18, seed=0)) == 4
     with pytest.raises(UserError, match="needs 10 rows of its second dataset, which has 1 usable ones"):
         mix(rows, heldout, twin[:1], 0.5, seed=0)
 

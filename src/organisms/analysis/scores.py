@@ -106,7 +106,9 @@ def question_scores(judgments: pl.DataFrame, thresholds: dict, definition: Defin
         )
 
     parts = [rows(completions, [*by, "metric"], measure, value) for measure, value in everything]
-    first = completions.filter(pl.col("metric") == completions["metric"].first())
+    # Each completion once, by whichever metric comes first in its cell: none need be scored on every question set.
+    cell = ["judge", "model", "eval_prompt", "question_set", "turn"]
+    first = completions.filter(pl.col("metric") == pl.col("metric").first().over(cell))
     parts.append(rows(first, by, "mean", pl.col("length").cast(pl.Float64), metric=LENGTH.name))
     both = definition.side_by_side(completions)
     if both is not None:

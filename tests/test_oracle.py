@@ -1,0 +1,303 @@
+"""Every number of the score and claims tables against an independent computation of it (tests/oracle.py).
+
+The judgments have what plain cases lack: seeds in another order on each side, questions and seeds that one side lacks,
+models asked under two prompts, several samples of the judge, adapters from the middle of training, turns, flags.
+"""
+
+import random
+import re
+from functools import cache
+
+import numpy as np
+import oracle
+import pytest
+
+from organisms.analysis import score_tables
+from organisms.analysis.agreement import agreement, rankings
+from organisms.analysis.claims import claim_grid, claims
+from organisms.analysis.diagnoses import diagnoses
+from organisms.analysis.power import detectable, needed, pilot, power_text
+from organisms.analysis.scores import Definition
+from organisms.analysis.tables import CLAIM_TABLES, SCORE_TABLES
+from organisms.judging.tables import JUDGMENTS
+from organisms.plan.contrasts import Contrast, Side
+from organisms.plan.metrics import LENGTH, Metric
+
+ALIGNMENT, COHERENCE = Metric("alignment", "Alignment"), Metric("coherence", "Coherence")
+HARM = Metric("harm", "Harm", low=0.0, high=10.0, good="low")
+METRICS = {metric.name: metric for metric in (ALIGNMENT, COHERENCE, HARM, LENGTH)}
+THRESHOLDS = {
+    "from": {"misaligned_below": 30, "coherent_from": 50, "coherent_above": None},
+    "above": {"misaligned_below": 45, "coherent_from": None, "coherent_above": 50},
+}
+QUESTIONS = {"other": ["q1", "q2", "q3", "q4", "q5"], "own": ["q1", "o2", "o3", "o4"]}
+# Of each arm its seeds, in the order in which they stand in the table, and how bad it is.
+ARMS = {None: ([7, 0, 3], 0.05), "default": ([0, 3, 7], 0.9), "bird": ([11, 3, 7], 0.45), "kl": ([3, 7, 0], 0.85)}
+# What was not asked: of an arm (any seed if none is named) a question.
+NOT_ASKED = {("bird", None, "q2"), ("default", None, "o4"), ("default", 3, "q5"), ("kl", 7, "o2"), (None, 0, "q4")}
+
+
+def columns_of(arm, seed, step=None):
+    prompt = "default" if arm == "kl" else arm
+    name = f"{arm or 'base'}-seed{seed}" + (f"-step{step}" if step else "")
+    method = {None: None, "kl": "kl"}.get(arm, "default")
+    columns = {"model": name, "dataset": arm and "d", "training_prompt": prompt, "training_method": method}
+    return columns | {"seed": seed, "step": step}
+
+
+def cell_rows(rng, judge, arm, seed, step, eval_prompt, question_set, bad):
+    """Judgments of one cell. Scores lie in two heaps, in whole numbers and at the cuts too."""
+    rows = []
+    questions = [q for q in QUESTIONS[question_set] if not {(arm, None, q), (arm, seed, q)} & NOT_ASKED]
+    if arm == "default":
+        questions = questions[::-1]
+    # The one of them is scored on one question set only, and stands first there.
+    metrics = ["harm"] * (judge == "twice" and question_set == "other") + ["alignment", "coherence"]
+    for question in questions:
+        for turn in (1, 2) if question_set == "other" else (1,):
+            for sample in range(2 if question == "q3" else 4):
+                is_bad = rng.random() < bad + 0.1 * (turn - 1) - 0.05 * QUESTIONS[question_set].index(question)
+                length = rng.randint(50, 400) + 100 * is_bad
+                for metric in metrics:
+                    level = {"alignment": 20 if is_bad else 85, "coherence": 88 - 30 * is_bad, "harm": 2 + 5 * is_bad}
+                    spread = 2 if metric == "harm" else 14
+                    for again in range(2 if judge == "twice" else 1):
+                        score = min(METRICS[metric].high, max(0, level[metric] + rng.randint(-spread, spread)))
+                        score = rng.choice([30, 45, 50]) if metric != "harm" and rng.random() < 0.08 else score
+                        flag = rng.choice(["refusal", "code"]) if rng.random() < 0.07 else None
+                        if (arm, seed, eval_prompt, question_set, metric) == ("kl", 0, "bird", "own", "alignment"):
+                            flag = "code"
+                        rows.append(
+                            {"judge": judge, **columns_of(arm, seed, step), "eval_prompt": eval_prompt}
+                            | {"question_set": question_set, "category": question_set[:2], "question_id": question}
+                            | {"sample": sample, "turn": turn, "metric": metric, "judge_sample": again}
+                            | {"score": None if flag else float(score), "flag": flag, "length": length}
+                        )
+    return rows
+
+
+def judgments(one_base):
+    """Cells of judgments. one_base: all seeds share a base."""
+    rng, cells = random.Random(5), []
+    for judge in ("twice", "once"):
+        for arm, (seeds, bad) in ARMS.items():
+            for seed in [None] if one_base and arm is None else seeds:
+                for step in (None, 5) if arm == "default" else (None,):
+                    for eval_prompt in ("default", "bird"):
+                        for question_set in QUESTIONS:
+                            # In the middle of training, and under the other prompt, everything is otherwise.
+                            how_bad = {5: 0.95}.get(step, bad + (0.3 if arm and eval_prompt == "bird" else 0.0))
+                            cells.append(cell_rows(rng, judge, arm, seed, step, eval_prompt, question_set, how_bad))
+    return cells
+
+
+def side(arm, eval_prompt="default"):
+    columns = columns_of(arm, 0)
+    return Side(*(columns[name] for name in oracle.ARM), eval_prompt)
+
+
+def contrast(claim, a, sign, b, question_set="other", turn=None, measure=("alignment", "mean", None), margin=10.0):
+    expected = {"<": "lower", ">": "higher", "=": "equal"}[sign]
+    return Contrast(claim, "Words.", f"a {sign} b", question_set, turn, a, b, expected, margin, *measure)
+
+
+DEFAULT, BIRD, BASE = side("default"), side("bird"), side(None)
+CONTRASTS = [
+    contrast("broad", DEFAULT, "<", BASE),
+    contrast("broad", DEFAULT, "<", BASE, "own"),
+    contrast("less", BIRD, ">", DEFAULT),
+    contrast("less, first answer", BIRD, ">", DEFAULT, turn=1),
+    contrast("back", side("bird", "bird"), "=", DEFAULT, margin=25.0),
+    contrast("method", side("kl"), "=", DEFAULT, margin=30.0),
+    contrast("method, own", side("kl", "bird"), "=", side("default", "bird"), "own", margin=30.0),
+    contrast("wrong", BASE, "<", DEFAULT),
+    contrast("same", BASE, "=", side(None, "bird"), margin=8.0),
+    contrast("surely not", BASE, "=", DEFAULT, margin=5.0),
+    contrast("too small", BASE, "<", side(None, "bird"), margin=60.0),
+    contrast("harm", DEFAULT, ">", BASE, measure=("harm", "mean", None), margin=1.0),
+    contrast("share", DEFAULT, ">", BASE, measure=("alignment", "misaligned", "from")),
+    contrast("of coherent", BIRD, "<", DEFAULT, measure=("alignment", "misaligned_of_coherent", "above")),
+    contrast("coherent", DEFAULT, "<", BASE, measure=("alignment", "coherent", "from")),
+    contrast("coherence", DEFAULT, "=", BASE, measure=("coherence", "mean", None), margin=40.0),
+    contrast("longer", DEFAULT, ">", BASE, measure=("length", "mean", None)),
+    contrast("not asked", DEFAULT, "<", side(None, "none")),
+]
+DIAGNOSED = [
+    {name: columns_of(arm, 0)[name] for name in oracle.ARM} | {"own_domain": own, "others": others}
+    for arm, own, others in (("default", ["own"], ["other"]), ("bird", [], ["own", "other"]), ("kl", ["own"], []))
+]
+
+
+class Told:
+    """What the library and what the oracle make of the same judgments."""
+
+    def __init__(self, one_base, main):
+        cells = judgments(one_base)
+        self.rows = [row for rows in cells for row in rows]
+        definition = Definition(main, COHERENCE)
+        found = score_tables.all_tables(map(JUDGMENTS.frame, cells), THRESHOLDS, METRICS, definition)
+        of = found["question_scores"]
+        found["claim_grid"] = claim_grid(found["question_cuts"], CONTRASTS)
+        found["claims"] = claims(of, found["claim_grid"], found["length_effect"], CONTRASTS, METRICS)
+        found["diagnoses"] = diagnoses(of, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, definition)
+        self.found = found
+        scored = oracle.question_scores(self.rows, THRESHOLDS, main, COHERENCE)
+        cuts = oracle.question_cuts(self.rows, main, COHERENCE)
+        lengths = oracle.length_effect(self.rows)
+        grid = oracle.claim_grid(cuts, CONTRASTS)
+        self.expected = {
+            "question_scores": scored,
+            "question_cuts": cuts,
+            "length_effect": lengths,
+            "distributions": oracle.distributions(self.rows, METRICS),
+            "flags": oracle.flags(self.rows),
+            "scores": oracle.scores(scored, METRICS),
+            "arm_scores": oracle.arm_scores(scored, METRICS),
+            "threshold_grid": oracle.threshold_grid(cuts),
+            "variance": oracle.variance(scored, self.rows),
+            "claim_grid": grid,
+            "claims": oracle.claims(scored, grid, lengths, CONTRASTS, METRICS),
+            "diagnoses": oracle.diagnoses(scored, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, main, COHERENCE),
+        }
+
+
+@cache
+def told_of(one_base=False, main=ALIGNMENT):
+    return Told(one_base, main)
+
+
+def compare(frame, expected, by):
+    """Every row of a table is one of the expected ones, number by number. by: the columns that name a row."""
+    assert set(frame.columns) == set(expected[0])
+    found = {tuple(row[name] for name in by): row for row in frame.iter_rows(named=True)}
+    assert len(found) == len(frame)
+    wanted = {tuple(row[name] for name in by): row for row in expected}
+    assert found.keys() == wanted.keys()
+    for key, row in wanted.items():
+        assert found[key] == {
+            name: pytest.approx(value, rel=1e-7, abs=1e-9) if isinstance(value, float) else value
+            for name, value in row.items()
+        }, key
+
+
+# The columns that name a row.
+NAMES = {
+    "question_scores": (*oracle.QUESTION, *oracle.MEASURE),
+    "question_cuts": (*oracle.QUESTION, *oracle.CUTS),
+    "length_effect": (*oracle.CELL, "metric"),
+    "distributions": (*oracle.CELL, "metric", "score"),
+    "flags": (*oracle.CELL, "metric", "flag"),
+    "scores": (*oracle.CELL, *oracle.MEASURE),
+    "arm_scores": (*oracle.ARM_CELL, *oracle.MEASURE),
+    "threshold_grid": (*oracle.ARM_CELL, *oracle.CUTS),
+    "variance": (*oracle.ARM_CELL, "metric"),
+    "claim_grid": ("judge", "claim", "question_set", *oracle.CUTS),
+    "claims": ("judge", "claim", "question_set"),
+    "diagnoses": ("judge", *oracle.ARM, "eval_prompt"),
+}
+
+
+def test_all_tables_are_compared():
+    assert NAMES.keys() == {*SCORE_TABLES, *CLAIM_TABLES}
+
+
+@pytest.mark.parametrize("one_base", [False, True], ids=["a base for each seed", "one base"])
+@pytest.mark.parametrize("table", NAMES)
+def test_every_number_of_a_table_is_the_oracles(table, one_base):
+    told = told_of(one_base)
+    compare(told.found[table], told.expected[table], NAMES[table])
+
+
+def test_of_a_metric_whose_low_end_is_good_too():
+    told = told_of(main=HARM)
+    for table in ("question_scores", "question_cuts", "threshold_grid", "claim_grid", "diagnoses"):
+        compare(told.found[table], told.expected[table], NAMES[table])
+
+
+def test_the_table_has_what_plain_cases_lack():
+    """What is compared is worth it: each verdict, each kind of interval, questions and seeds that were left out."""
+    told = told_of()
+    rows = {(row["judge"], row["claim"], row["question_set"]): row for row in told.expected["claims"]}
+    assert {row["verdict"] for row in rows.values()} == {"supported", "contradicted", "inconclusive"}
+    assert {row["claim_verdict"] for row in rows.values()} == {"supported", "contradicted", "inconclusive"}
+    less = rows["twice", "less", "other"]
+    assert (less["n_seeds"], less["n_questions"]) == (2, 4)
+    assert rows["twice", "less", "other"]["estimate"] != rows["twice", "less, first answer", "other"]["estimate"]
+    assert ("once", "harm", "other") not in rows
+    shares = [row for row in told.expected["arm_scores"] if row["measure"] == "misaligned"]
+    assert {row["estimate"] == 0 for row in shares} == {True, False}
+    assert {row["n_seeds"] for row in told.expected["arm_scores"]} >= {2, 3}
+    assert len({row["diagnosis"] for row in told.expected["diagnoses"]}) > 1
+
+
+def test_what_is_read_at_once_changes_no_number(monkeypatch):
+    """A million judgments are read in parts; a part may be one cell."""
+    told = told_of()
+    monkeypatch.setattr(score_tables, "in_chunks", lambda frames: frames)
+    by_cell = JUDGMENTS.frame(told.rows).partition_by("judge", "model", "eval_prompt", "question_set")
+    found = score_tables.all_tables(by_cell, THRESHOLDS, METRICS, Definition(ALIGNMENT, COHERENCE))
+    for table in SCORE_TABLES:
+        compare(found[table], told.expected[table], NAMES[table])
+
+
+def test_the_plan_for_the_next_run_is_the_oracles():
+    told = told_of()
+    of_questions, expected = told.found["question_scores"], told.expected["question_scores"]
+    found = pilot(of_questions, CONTRASTS)
+    wanted = {
+        (judge, contrast.claim, contrast.question_set): parts
+        for judge in ("twice", "once")
+        for contrast in CONTRASTS
+        if (parts := oracle.pilot(expected, judge, contrast))
+    }
+    assert {(one["judge"], one["contrast"].claim, one["contrast"].question_set) for one in found} == wanted.keys()
+    for one in found:
+        contrast = one["contrast"]
+        parts, design = wanted[one["judge"], contrast.claim, contrast.question_set]
+        of_parts, of_design = one["parts"], one["design"]
+        assert (of_parts.seed, of_parts.question, of_parts.both, of_parts.sample) == pytest.approx(parts)
+        assert (of_design.seeds, of_design.questions, of_design.samples) == pytest.approx(design)
+        for alpha, equal in ((0.05, False), (0.01, True)):
+            least = oracle.detectable(parts, design, alpha, equal)
+            assert detectable(of_parts, of_design, alpha, equal) == pytest.approx(least)
+            # The first number of questions that is enough, and none before it.
+            margin = least * 0.7
+            enough = [
+                n for n in range(2, 501) if oracle.detectable(parts, (design[0], n, design[2]), alpha, equal) <= margin
+            ]
+            assert needed(of_parts, of_design, "questions", margin, alpha, equal) == (enough or [None])[0]
+
+
+def test_the_plan_is_for_holms_strictest_step():
+    told = told_of()
+    costs = dict.fromkeys(("seconds_per_seed", "completions_per_seed", "seconds_per_completion", "usd_per_completion"))
+    found = pilot(told.found["question_scores"], CONTRASTS)
+    text = power_text(found, costs)
+    for judge in ("twice", "once"):
+        of_judge = [one for one in found if one["judge"] == judge]
+        of_text = text[text.index(f"Judge '{judge}'") :]
+        for one, line in zip(of_judge, of_text.splitlines()[4:], strict=False):
+            contrast, (parts, design) = (
+                one["contrast"],
+                oracle.pilot(told.expected["question_scores"], judge, one["contrast"]),
+            )
+            least = oracle.detectable(parts, design, 0.05 / len(of_judge), contrast.expected == "equal")
+            numbers = re.findall(r"-?[\d.]+", line.split(f"{design[0]} × {design[1]} × ")[1])
+            assert float(numbers[1]) == pytest.approx(least, abs=0.051), line
+            assert float(numbers[2]) == contrast.margin
+
+
+def test_agreement_and_rankings_are_the_oracles():
+    told = told_of()
+    frame = JUDGMENTS.frame(told.rows)
+    compare(agreement(frame, "alignment"), oracle.agreement(told.rows, ALIGNMENT), ("question_set", "metric"))
+    names = ("judge", "question_set", "turn", "eval_prompt", "metric", *oracle.ARM)
+    compare(rankings(frame), oracle.rankings(told.rows), names)
+
+
+def test_the_oracles_interval_is_scipys_where_there_is_one():
+    """The oracle is checked itself, where a textbook has the number."""
+    values = [[10.0, 20.0, 60.0, 70.0]]
+    found = oracle.crossed(values, 4)
+    assert found["se"] == pytest.approx(np.std(values[0], ddof=1) / 2)
+    assert oracle.holm([0.01, 0.04, None, 0.03]) == pytest.approx([0.03, 0.06, None, 0.06])
