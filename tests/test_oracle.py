@@ -1,7 +1,7 @@
 """Every number of the score and claims tables against an independent computation of it (tests/oracle.py).
 
 The judgments have what plain cases lack: seeds in another order on each side, questions and seeds that one side lacks,
-models asked under two prompts, several samples of the judge, adapters from the middle of training, several turns, flags.
+models asked under two prompts, several samples of the judge, adapters from the middle of training, turns, flags.
 """
 
 import random
