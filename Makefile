@@ -7,7 +7,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast why digests docs format lock clean-env
+.PHONY: run test test-fast mutants why digests docs format lock clean-env
 .DEFAULT_GOAL := run
 
 # More arguments for Snakemake: make ARGS="--configfile config/your_dataset.yaml"
@@ -24,6 +24,10 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm and not faults" $(ARGS)
+
+# Plants small defects in the code that computes results and says which no fast test notices; some twenty minutes.
+mutants: $(READY)
+	$(BIN)/python tests/mutants.py $(ARGS)
 
 # What today's code of each costly rule is, for workflow/equivalent_code.yaml.
 digests: $(READY)

@@ -3,9 +3,9 @@
     make mutants                                  # all, on two workers
     make mutants ARGS="--only analysis --workers 1"
 
-The defects stand in tests/mutants.yaml: of each file the tests that look at it, and patches of one place each, with
-why what comes out is wrong. Each is planted in a copy of the repository's files. Ends with status 1 if a defect
-survives that the list does not excuse (`survives`, with the reason), or if a patch no longer applies.
+The defects stand in tests/mutants.yaml: of each file the tests that look at it, and patches of one place each, with why
+what comes out is wrong. Each is planted in a copy of the repository's files. Ends with status 1 if a defect survives
+that the list does not excuse (`survives`, with the reason), or if a patch no longer applies.
 """
 
 import argparse
@@ -20,12 +20,10 @@ from pathlib import Path
 from queue import Queue
 
 import yaml
+from conftest import ROOT, copy_workflow
 from tabulate import tabulate
 
-ROOT = Path(__file__).parents[1]
 LIST = ROOT / "tests" / "mutants.yaml"
-# What tests of the library read.
-COPIED = ("src", "tests", "workflow", "config", "resources", "pyproject.toml", "requirements.lock")
 # In seconds: a defect may well be a loop without an end.
 LONGEST = 900
 
@@ -87,11 +85,10 @@ def plant_all(found: list[Mutant], workers: int) -> list[str | None]:
         free: Queue[Path] = Queue()
         for n in range(workers):
             folder = Path(work) / str(n)
-            for name in COPIED:
-                if (ROOT / name).is_dir():
-                    shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-                else:
-                    shutil.copy2(ROOT / name, folder / name)
+            folder.mkdir()
+            copy_workflow(folder)
+            shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy2(ROOT / "pyproject.toml", folder)
             free.put(folder)
 
         def run(tests: tuple[str, ...], mutant: Mutant | None = None) -> str | None:
@@ -130,16 +127,10 @@ def main() -> int:
     found = [mutant for mutant in found if mutant not in stale]
     noticed = dict(zip(found, plant_all(found, arguments.workers), strict=True))
     files = dict.fromkeys(mutant.file for mutant in found)
-    rows = [
-        [
-            file,
-            len(of),
-            sum(noticed[mutant] is not None for mutant in of),
-            sum(noticed[mutant] is None for mutant in of),
-        ]
-        for file in files
-        for of in [[mutant for mutant in found if mutant.file == file]]
-    ]
+    rows = []
+    for file in files:
+        caught = [noticed[mutant] is not None for mutant in found if mutant.file == file]
+        rows.append([file, len(caught), sum(caught), len(caught) - sum(caught)])
     rows.append(["all", *(sum(row[column] for row in rows) for column in (1, 2, 3))])
     print("\n" + tabulate(rows, ["file", "planted", "caught", "survive"]))
     survivors = [mutant for mutant in found if noticed[mutant] is None]

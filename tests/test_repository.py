@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import LONGEST, ROOT
+from mutants import does_not_apply, mutants
 
 from organisms.pages import reference
 from organisms.plan.settings import FIRST_DEFAULTS, with_new_keys
@@ -106,6 +107,17 @@ def test_every_room_says_what_lives_there():
     for room in ROOMS[:-1]:
         tree = ast.parse((ROOT / "src" / "organisms" / room / "__init__.py").read_text(encoding="utf-8"))
         assert len(ast.get_docstring(tree)) > 80, room
+
+
+def test_every_defect_of_make_mutants_can_be_planted():
+    """A patch that fits no place, or several, or is no Python, would tell nothing of the tests."""
+    found = mutants()
+    assert len(found) == len(set(found)) >= 80
+    assert [(one.file, one.old) for one in does_not_apply(found)] == [], "change tests/mutants.yaml with the code"
+    for one in found:
+        planted = one.planted((ROOT / one.file).read_text(encoding="utf-8"))
+        assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse((ROOT / one.file).read_text(encoding="utf-8")))
+        assert all((ROOT / "tests" / f"test_{name}.py").exists() for name in one.tests), one.tests
 
 
 def test_every_figure_of_scores_has_its_caption():
