@@ -109,10 +109,8 @@ def plant_all(found: list[Mutant], workers: int) -> list[str | None]:
                 free.put(folder)
 
         # Tests that fail anyway would notice everything.
-        groups = list(dict.fromkeys(mutant.tests for mutant in found))
-        for tests, failed in zip(groups, pool.map(run, groups), strict=True):
-            if failed:
-                sys.exit(f"error: {failed} fails without any defect (of {', '.join(tests)}); mend it first")
+        if failed := run(tuple(dict.fromkeys(name for mutant in found for name in mutant.tests))):
+            sys.exit(f"error: {failed} fails without any defect; mend it first")
         return list(pool.map(lambda mutant: run(mutant.tests, mutant), found))
 
 
