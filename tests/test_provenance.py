@@ -121,6 +121,8 @@ def test_settings_are_those_of_the_manifests_with_their_defaults_and_two_that_di
     assert found.keys() == {"bad-default"}
     assert found["bad-default"]["lora"]["rank"] == 8
     assert found["bad-default"]["training"]["learning_rate"] == complete("training", {})["learning_rate"]
+    # What it was is not noted, since it decides nothing.
+    assert "checkpoint_steps" not in found["bad-default"]["training"]
     jobs["finetune/bad-default-seed1"] = finetune_job(16)
     with pytest.raises(UserError, match=r"seed1 was made with other settings than .*seed0 \(lora\.rank 8 → 16\)"):
         settings_made_with(jobs)
