@@ -87,7 +87,8 @@ def plant_all(found: list[Mutant], workers: int) -> list[str | None]:
             folder = Path(work) / str(n)
             folder.mkdir()
             copy_workflow(folder)
-            shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+            for name in ("tests", "docs"):
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             shutil.copy2(ROOT / "pyproject.toml", folder)
             free.put(folder)
 
