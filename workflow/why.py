@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from snakemake.api import DAGApi
 from snakemake.cli import args_to_api, parse_args
 
+from organisms.job.log import visible
 from organisms.job.why import Planned, why
 
 
@@ -66,4 +67,4 @@ def planned_jobs(dag) -> list[Planned]:
 
 if __name__ == "__main__":
     for job in planned_jobs(plan(sys.argv[1:])) or ["nothing to be done"]:
-        print(job if isinstance(job, str) else why(job))
+        print(visible(job if isinstance(job, str) else why(job)))

@@ -17,6 +17,7 @@ from organisms.inputs import check_inputs
 from organisms.job.code import code_digest, deciding_packages
 from organisms.job.equivalent import canonical, read_equivalent
 from organisms.job.errors import UserError
+from organisms.job.log import visible
 from organisms.job.manifest import check_folder
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
@@ -60,7 +61,7 @@ def check_made_folders():
 try:
     config = read_config(config)
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {visible(str(error))}")
 
 
 pathvars:
@@ -80,9 +81,9 @@ try:
     if workflow.is_main_process:
         check_made_folders()
         for warning in (*check_inputs(config), *package_warnings()):
-            logger.warning(f"Warning: {warning}")
+            logger.warning(f"Warning: {visible(warning)}")
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {visible(str(error))}")
 
 
 wildcard_constraints:
