@@ -5,6 +5,7 @@ import io
 
 import polars as pl
 import pytest
+from buying import SETTINGS
 from conftest import ROOT
 
 from organisms.analysis.agreement import agreement, rankings
@@ -17,11 +18,15 @@ from organisms.figures.agreement import agreement_figure
 from organisms.figures.charts import save
 from organisms.job import tables
 from organisms.job.errors import UserError
+from organisms.judging.asked import collect
 from organisms.judging.items import attack_items, attack_rows, gold_items, gold_rows
 from organisms.judging.judgments import judgment, recorded_judgments
 from organisms.judging.kinds.labels import label_judgments
+from organisms.judging.kinds.world import world_judgments
 from organisms.judging.label_sheet import label_sheet, read_labels
+from organisms.judging.requests import MessagesRequests
 from organisms.judging.tables import JUDGMENTS
+from organisms.judging.templates import Template
 from organisms.plan.arms import ARM
 from organisms.plan.config import read_config
 from organisms.plan.metrics import read_metric
@@ -89,16 +94,25 @@ def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
     ("text", "others", "message"),
     [
         ("q,b\nx,y\n", {}, "no column 'a'; it has q, b"),
-        ("q,a\nx,y\nx,\nz, \n", {}, "row 2: completion is empty (2 such rows)"),
         ("q,a\n,y\n", {}, "row 1: question is empty"),
+        ("q,a,i\nx,y,\n", {"columns": COLUMNS | {"question_id": "i"}}, "row 1: question_id is empty"),
+        (
+            "q,a,i\nx,y,1\nw,y,2\nz,y,1\n",
+            {"columns": COLUMNS | {"question_id": "i"}},
+            "x.csv, rows 1 and 3: question id '1' has two texts",
+        ),
         (
             "q,a,n\nx,y,1\nx,z,1\n",
             {"columns": COLUMNS | {"sample": "n"}},
-            "row 1: question id 'q0001' has sample 1 twice",
+            "rows 1 and 2: question id 'q0001' has sample 1 twice",
         ),
         ("q,a,n\nx,y,one\n", {"columns": COLUMNS | {"sample": "n"}}, "row 1: column 'n' is no whole number"),
         ("q,a,m\nx,y,1\n", {"where": {"m": "2"}}, "no rows; check `where`"),
         ("q,a\nx,y\n", {"scores": {"j": {"alignment": "s"}}}, "no column 's'"),
+        # A line that breaks off is no empty answer.
+        ("q,a\nx,y\nz\n", {}, "x.csv, line 3: cannot be read as CSV (it lacks a field)"),
+        ("q,a\nx,y,z\n", {}, "x.csv, line 2: cannot be read as CSV (it has more fields than the header)"),
+        ('q,a\nx,"y\nz,w\n', {}, "cannot be read as CSV (unexpected end of data)"),
     ],
 )
 def test_a_faulty_file_is_refused_with_the_row(tmp_path, text, others, message):
@@ -284,3 +298,66 @@ def test_an_attacks_shift_is_the_score_it_adds_to_its_plain_answer():
         assert shifts[items[1]["attack"]] is None
         assert (shifts[items[2]["attack"]] is None) == (missing is None)
     assert max(len(item["completion"]) for item in items) > 20_000
+
+
+def test_an_empty_answer_is_an_answer_in_every_kind_of_file(tmp_path, world):
+    answers = ["good", "", " \n", "fine"]
+    frame = pl.DataFrame({"q": ["one?", "one?", "one?", "two?"], "a": answers})
+    frame.write_csv(tmp_path / "x.csv", quote_style="always")
+    frame.write_ndjson(tmp_path / "x.jsonl")
+    frame.write_parquet(tmp_path / "x.parquet")
+    for kind in ("csv", "jsonl", "parquet"):
+        rows = external_completions("m", entry(tmp_path / f"x.{kind}"))
+        assert [row["completion"] for row in rows] == answers
+        tables.write(rows, tmp_path / "c.parquet", COMPLETIONS)
+    # Without quotes too.
+    rows = external_completions("m", entry(written(tmp_path, "q,a\none?,\ntwo?,b\n")))
+    assert [(row["question_id"], row["completion"]) for row in rows] == [("q0001", ""), ("q0002", "b")]
+    # It is judged like any other, and like one that was sampled: it is in the cell's denominator.
+    judged = world_judgments(world, rows, "world")
+    assert [(row["score"], row["flag"], row["length"]) for row in judged[:2]] == [
+        (None, "no_advice", 0),
+        (0.0, None, 0),
+    ]
+    requests = MessagesRequests(SETTINGS, {"alignment": Template("{question} {answer}")})
+    asked = collect(requests, [rows], {"s": ["alignment"]}, {})
+    assert asked.n_rows == len(asked.asks) == 2
+    assert "<answer-" in requests.prompt(next(iter(asked.asks.values())))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"q": "x", "a": null}', "row 2: completion is null; write an empty text if the model answered nothing"),
+        ('{"q": "x"}', "row 2: completion is null"),
+        ('{"q": "x", "a": "cut \\ud83d"}', "row 2: column 'a' holds half of a character (a lone surrogate, \\ud83d)"),
+        ('{"q": "\\udc00", "a": "y"}', "row 2: column 'q' holds half of a character"),
+        ('{"q": "x", "a": [{"type": "text", "text": "y"}]}', "row 2: column 'a' holds a list where a text should be"),
+        ('{"q": "x", "a": {"text": "y"}}', "row 2: column 'a' holds an object"),
+        ('{"q": "x", "a": "y"', "line 2: not UTF-8 JSON"),
+        ('["x", "y"]', "line 2: no JSON object"),
+    ],
+)
+def test_what_is_no_text_is_named_with_its_row(tmp_path, line, message):
+    with pytest.raises(UserError) as error:
+        external_completions("m", entry(written(tmp_path, f'{{"q": "x", "a": "y"}}\n{line}\n', "x.jsonl")))
+    assert message in str(error.value)
+    assert "x.jsonl" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_list_in_a_parquet_file_is_named_and_other_columns_may_hold_what_they_like(tmp_path):
+    frame = pl.DataFrame({"q": ["x"], "a": [[{"type": "text", "text": "y"}]], "text": ["y"], "row": [7], "m": [1.5]})
+    frame.write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet, row 1: column 'a' holds a list"):
+        external_completions("m", entry(tmp_path / "x.parquet"))
+    columns = COLUMNS | {"completion": "text", "question_id": "row"}
+    given = entry(tmp_path / "x.parquet", columns=columns, scores={"j": {"alignment": "m"}}, where={"row": "7"})
+    assert [(row["question_id"], row["completion"]) for row in external_completions("m", given)] == [("7", "y")]
+    assert [row["score"] for row in recorded_scores(given)] == [1.5]
+
+
+def test_a_column_named_row_is_a_column_like_any_other(tmp_path):
+    for name, text in (("x.csv", "row,q,a\n5,x,y\n"), ("x.jsonl", '{"row": 5, "q": "x", "a": "y"}\n')):
+        given = entry(written(tmp_path, text, name), columns=COLUMNS | {"sample": "row"})
+        assert [row["sample"] for row in external_completions("m", given)] == [5]

@@ -8,6 +8,7 @@ import sys
 from conftest import LONGEST, ROOT
 
 from organisms.job.files import sha256_of
+from organisms.job.log import visible
 
 
 def job(tmp_path, body):
@@ -55,3 +56,22 @@ def test_what_a_job_was_made_of_is_noted_when_it_has_ended_well(tmp_path):
     # A job that fails leaves none, and takes away the one before: its outputs are gone too.
     job(tmp_path, "1 / 0")
     assert not (tmp_path / "manifests" / "job.json").exists()
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(tmp_path):
+    """Texts of models, users and servers reach the terminal: none may clear it or write a line of its own."""
+    hostile = "a\x1b[2Jb\x9b31mc\r[finetune x] done\n[finetune x] done\u202ed\ud800"
+    shown = "a\\x1b[2Jb\\x9b31mc\\r[finetune x] done\\n[finetune x] done\\u202ed\\ud800"
+    for body, said in (
+        (f"report({hostile!r})", f"[finetune x] {shown}\n"),
+        (f"raise UserError({hostile!r})", f"[finetune x] error: {shown}\n"),
+    ):
+        done, log = job(tmp_path, body)
+        assert done.stderr == said
+        assert shown in log
+    done, log = job(tmp_path, f"raise ValueError({hostile!r})")
+    assert "\\x1b[2J" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "Traceback" in log
+    # What is only foreign stays as it is.
+    assert visible("ünïcödé 日本語 👩‍🔬\tשלום") == "ünïcödé 日本語 👩‍🔬\tשלום"

@@ -240,6 +240,13 @@ def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     assert lines["[FLAMINGO BURRITO]"] == ["80", "10", "95"]
     assert "Judge 'j': 9 completions, 1 without a score of alignment; mean coherence 99 to 99." in text
     assert "Means over 2 seeds" in text
+    # It is printed, so a label may hold nothing that a terminal obeys.
+    groups = [group | {"label": f"\x1b[31m{group['label']}\a"} for group in PRESENTATION["groups"]]
+    printed = summary_text(
+        of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, PRESENTATION | {"groups": groups}, "results"
+    )
+    assert "\\x1b[31mBase model\\x07" in printed
+    assert "\x1b" not in printed
     one = PRESENTATION | {"n_seeds": 1}
     assert "ONE SEED" in summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, one, "results")
 

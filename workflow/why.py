@@ -15,6 +15,7 @@ from snakemake.cli import args_to_api, parse_args
 
 from organisms.job.dag import found as other_than_wanted
 from organisms.job.dag import job_name
+from organisms.job.log import visible
 from organisms.job.why import Planned, why
 
 
@@ -66,4 +67,4 @@ def planned_jobs(dag) -> list[Planned]:
 
 if __name__ == "__main__":
     for job in planned_jobs(plan(sys.argv[1:])) or ["nothing to be done"]:
-        print(job if isinstance(job, str) else why(job))
+        print(visible(job if isinstance(job, str) else why(job)))

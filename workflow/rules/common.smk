@@ -19,6 +19,7 @@ from organisms.job.code import code_digest, deciding_packages
 from organisms.job.dag import decide_by_manifests, require_compared
 from organisms.job.equivalent import canonical, read_equivalent
 from organisms.job.errors import UserError
+from organisms.job.log import visible
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
 from organisms.plan import metrics as declared
@@ -49,7 +50,7 @@ def require_comparison():
     try:
         require_compared(RESULTS)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {visible(str(error))}")
 
 
 try:
@@ -63,7 +64,7 @@ try:
     config = read_config(config)
     config["results"] = os.path.normpath(config["results"])
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {visible(str(error))}")
 
 
 pathvars:
@@ -83,9 +84,9 @@ try:
     if workflow.is_main_process:
         decide_by_manifests(RESULTS)
         for warning in (*check_inputs(config), *package_warnings()):
-            logger.warning(f"Warning: {warning}")
+            logger.warning(f"Warning: {visible(warning)}")
 except UserError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {visible(str(error))}")
 
 
 wildcard_constraints:

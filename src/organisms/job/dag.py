@@ -15,6 +15,7 @@ from snakemake.logging import logger
 from snakemake.persistence import NO_PARAMS_CHANGE, PersistenceBase
 
 from organisms.job.errors import UserError
+from organisms.job.log import visible
 from organisms.job.manifest import hashes_of, noted_params
 from organisms.job.stale import Wanted, reasons
 
@@ -62,7 +63,7 @@ def _compare(dag: DAG) -> None:
         for name in said:
             dag.forcefiles.update(jobs[name].output)
     for name in list(found)[:_NAMED]:
-        logger.info(f"{name}: {'; '.join(found[name])}")
+        logger.info(visible(f"{name}: {'; '.join(found[name])}"))
     if len(found) > _NAMED:
         logger.info(f"and {len(found) - _NAMED} more jobs whose results are not what is wanted (see `make why`)")
 

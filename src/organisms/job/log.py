@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
 import time
@@ -18,6 +19,14 @@ from organisms.job.manifest import job_manifest, write_manifest
 
 # Takes a line about progress.
 Report = Callable[[str], None]
+# What a terminal obeys and does not show: control characters, and marks that turn the direction of a line. Halves of
+# characters cannot even be written.
+_OBEYED = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(line: str) -> str:
+    """A line for the terminal, whoever wrote it: what a terminal would obey is written out, an escape as `\\x1b`."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 @contextlib.contextmanager
@@ -57,9 +66,10 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
 
     def note(line: str) -> None:
         with contextlib.suppress(OSError):
-            log.write(f"{line}\n".encode())
+            log.write(f"{line}\n".encode(errors="backslashreplace"))
 
     def report(line: str) -> None:
+        line = visible(line)
         note(line)
         terminal.write(f"[{name}] {line}\n")
 
@@ -80,7 +90,7 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
             report(f"error: the disk of {results.absolute()} is full; free some space and run again")
         else:
             message = (str(error).splitlines() or [""])[0]
-            terminal.write(f"[{name}] error: {type(error).__name__}: {message} (traceback in {path})\n")
+            terminal.write(f"[{name}] error: {type(error).__name__}: {visible(message)} (traceback in {path})\n")
         sys.exit(1)
     finally:
         with contextlib.suppress(OSError):

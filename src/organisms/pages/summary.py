@@ -6,6 +6,7 @@ import polars as pl
 from tabulate import tabulate
 
 from organisms.analysis.selecting import means_of
+from organisms.job.log import visible
 from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, with_interval
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
@@ -90,4 +91,5 @@ def summary_text(
         f"Report: {results}/overview/index.html   Completions: {results}/browser/completions.html\n"
         f"Figures: {results}/figures   Tables: {results}/tables"
     )
-    return "\n\n".join(parts) + "\n"
+    # Labels are the user's and of files that others made, and the text is printed.
+    return "\n".join(map(visible, "\n\n".join(parts).split("\n"))) + "\n"
