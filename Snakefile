@@ -57,7 +57,7 @@ rule sampled:
 
 onstart:
     require_comparison()
-    require_keys()
+    require_judges()
 
 
 onsuccess:

@@ -3,6 +3,7 @@
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -97,10 +98,10 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
     with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
         judge(server, tmp_path, asks, requests, patience_minutes=0.05)
     assert in_its_place.called == 2
-    # The same where nobody listens.
+    # Where nobody listens from the beginning, patience is of no use.
     in_its_place.close()
-    with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
-        judge(server, tmp_path, asks, requests, patience_minutes=0.05)
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:\d+ cannot be reached: 127\.0\.0\.1:\d+ refuses the connection"):
+        judge(server, tmp_path, asks, requests)
 
 
 def test_batches_come_back_in_any_order_and_what_failed_in_them_is_sent_again(tmp_path, judge_server):
@@ -204,7 +205,7 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
 # Without a server: the ledger's rows, and dollars added up by hand.
 
 # Two dollars a million tokens given, ten a million taken, half of it in batches.
-CHEAP = Prices({"m": (2.0, 10.0)}, 0.5, "today")
+CHEAP = Prices({"m": (2.0, 10.0)}, 0.5, "today", 1.0, 1.0)
 
 
 def response(key, text="50", tier="live", given=1000, taken=100, prompt_bytes=4000, model="m"):
@@ -215,11 +216,11 @@ def test_the_ledger_keeps_attempts_in_their_order_and_counts_tokens(tmp_path):
     with open_ledger(tmp_path / "l.sqlite") as ledger:
         ledger.add([response("a", "first"), response("b", "other"), response("a", "second")])
         ledger.add([response("a", "third", taken=40)])
-        assert [text for text, _, _ in ledger.attempts("a")] == ["first", "second", "third"]
-        assert ledger.attempts("b") == [("other", "end_turn", "m")]
+        assert [text for text, *_ in ledger.attempts("a")] == ["first", "second", "third"]
+        assert ledger.attempts("b") == [("other", "end_turn", "m", None)]
         assert ledger.attempts("c") == []
-        assert sorted(ledger.usage()) == [("a", "live", "m", 1000, 40)] + [
-            (key, "live", "m", 1000, 100) for key in ("a", "a", "b")
+        assert sorted((used.key, used.input_tokens, used.output_tokens) for used in ledger.usage()) == [
+            *(("a", 1000, 40), ("a", 1000, 100), ("a", 1000, 100), ("b", 1000, 100))
         ]
         assert ledger.mean_output_tokens() == pytest.approx(340 / 4)
         # What a byte is in tokens is known after twenty answers: all tokens by all bytes, and the most of one.
@@ -257,14 +258,18 @@ def test_an_account_sets_aside_what_a_call_can_cost_and_pays_what_it_did(tmp_pat
         account.release(most + most / 2)
         account.book([response("a"), response("b", tier="batch")])
         assert account.spent == pytest.approx(0.001 + 0.003 + 0.0015)
-        assert [text for text, _, _ in ledger.attempts("a")] == ["50"]
+        assert [text for text, *_ in ledger.attempts("a")] == ["50"]
         # Nothing is set aside any more: what is left is all there.
         account.reserve(3000, "live")
         with pytest.raises(UserError, match="would be passed"):
             account.reserve(3000, "live")
-        assert spent_so_far(ledger, CHEAP) == pytest.approx(0.0045)
-        ledger.add([response("c", tier="local"), response("d", model="of no price")])
-        assert spent_so_far(ledger, CHEAP) == pytest.approx(0.0045)
+        assert spent_so_far(ledger, CHEAP, "m") == pytest.approx(0.0045)
+        # A local answer costs nothing; where the answering model has no price, that of the one asked stands in.
+        ledger.add([response("c", tier="local")])
+        assert spent_so_far(ledger, CHEAP, "m") == pytest.approx(0.0045)
+        ledger.add([response("d", model="of no price")])
+        assert spent_so_far(ledger, CHEAP, "m") == pytest.approx(0.0075)
+        assert spent_so_far(ledger, CHEAP, "no price either") == pytest.approx(0.0045)
         assert Account(ledger, Budget(None, CHEAP, "m", 100, 0.0)).reserve(10**9, "live") == 0
 
 
@@ -306,3 +311,24 @@ def test_more_than_the_share_of_answers_that_may_be_missing_is_an_error():
     check_missing({"cell": {"alignment": ratings}}, 0.25)
     with pytest.raises(UserError, match=r"cell: 1 of 4 judgments of alignment got no usable answer \(1 unparseable\)"):
         check_missing({"cell": {"alignment": ratings}}, 0.24)
+
+
+def test_a_ledger_of_the_first_version_goes_on(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    first = sqlite3.connect(path)
+    first.execute(
+        "CREATE TABLE responses (key TEXT, attempt INTEGER, tier TEXT, model TEXT, text TEXT, stop_reason TEXT, "
+        "input_tokens INTEGER, output_tokens INTEGER, prompt_bytes INTEGER, request_id TEXT, received_at REAL, "
+        "PRIMARY KEY (key, attempt)) WITHOUT ROWID"
+    )
+    first.execute("INSERT INTO responses VALUES ('a', 0, 'live', 'm', '85', 'end_turn', 9, 3, 30, 'r', 0.0)")
+    first.commit()
+    first.close()
+    for _ in range(2):
+        with open_ledger(path) as ledger:
+            assert ledger.attempts("a") == [("85", "end_turn", "m", None)]
+            assert [tuple(used) for used in ledger.usage()] == [("a", "live", "m", None, 9, 3, 0, 0)]
+    with open_ledger(path) as ledger:
+        ledger.add([Response("a", "live", "m", "90", "end_turn", 9, 3, 30, "r", "https://s", 4, 2)])
+        assert ledger.attempts("a")[1] == ("90", "end_turn", "m", "https://s")
+        assert tuple(list(ledger.usage())[1]) == ("a", "live", "m", "https://s", 9, 3, 4, 2)
