@@ -261,6 +261,8 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
     assert told(20.0, 50.0)["diagnosis"] == "broad"
     assert told(20.0, 50.0, coherence=10.0)["diagnosis"] == "broken"
     assert not told(20.0, 84.5)["certain"]
+    # As far from its own domain, the other one is near the margin: narrow, and not surely so.
+    assert (told(20.0, 85.5)["diagnosis"], told(20.0, 85.5)["certain"]) == ("narrow", False)
 
 
 # What the next run needs.
@@ -351,6 +353,10 @@ def test_a_difference_is_no_larger_than_its_metric_is_wide():
     low, high = found["alignment"]["low"], found["alignment"]["high"]
     assert -100 <= low < -10 < 10 < high <= 100
     assert found["harm"]["estimate"] == found["alignment"]["estimate"]
+    # A share has percent, on whatever scale its metric is.
+    shares = [row | {"measure": "misaligned"} for row in rows if row["metric"] == "harm"]
+    share = claimed(shares, [replace(asked[-1], measure="misaligned")])["harm"]
+    assert (share["low"], share["high"]) == (low, high)
 
 
 def cuts_of(misaligned: dict, n=10):

@@ -101,6 +101,8 @@ def test_none_of_eight_questions_is_not_certainly_none():
 def test_where_nothing_varies_or_one_question_was_asked_there_is_no_interval():
     low, high = limits([50.0], [0.0], [7], np.array([8]), (0, 100))
     assert np.isnan([low[0], high[0]]).all()
+    low, high = limits([0.0, 100.0], [np.nan] * 2, [np.nan] * 2, np.array([1, 1]), (0, 100))
+    assert np.isnan([*low, *high]).all()
     one = crossed_estimate(np.array([[40.0], [60.0]]))
     assert one.estimate == 50
     assert np.isnan(one.se)

@@ -79,6 +79,11 @@ def test_the_sampler_never_takes_an_impossible_token():
     minus = float("-inf")
     extremes = [0.0, 1e-300, 0.5, 1 - 2**-53]
     assert chosen([minus, 0.0, minus, 0.0, minus], extremes) == [1, 1, 3, 3]
+    # The sum of many probabilities is 1 up to rounding; the largest number there is has a token all the same.
+    logits = torch.from_numpy(np.random.default_rng(0).normal(0, 3, (50, 20_000)))
+    logits[:, -5:] = minus
+    tokens = chooser(PLAIN)(logits, torch.full((50,), 1 - 2**-53, dtype=torch.float64))
+    assert torch.isfinite(logits[range(50), tokens]).all()
 
 
 def test_a_completion_depends_neither_on_the_batch_nor_on_the_others(model, tokenizer):
