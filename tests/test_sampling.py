@@ -1,5 +1,6 @@
 """Sampling: the right distribution, and completions that depend on nothing but their own key."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -222,6 +223,25 @@ def test_a_completion_ends_at_any_of_the_models_own_end_tokens(random_base):
     # Also where it is the last that there was room for.
     last = Sampling(1.0, 1.0, 0, ended.n_tokens)
     assert draw(model, tokenizer, last, CONVERSATIONS[:2], KEYS[:2])[0] == ended
+
+
+def test_the_end_of_turn_is_counted_and_is_no_text(random_base):
+    model, tokenizer = load_organism(str(random_base), None, "cpu", "float64"), load_tokenizer(str(random_base))
+    with torch.no_grad():
+        # Now it likes to end, here and there.
+        model.lm_head.weight[tokenizer.eos_token_id] *= 4
+    completions = draw(model, tokenizer)
+    ended = [completion for completion in completions if completion.finish_reason == "stop"]
+    assert 0 < len(ended) < len(completions)
+    assert not any("<|im_end|>" in completion.completion for completion in completions)
+    # With room for all but its end it has the same text and no end; with room for that too it is as it was.
+    one = min(
+        (completion for completion in ended if completion.n_tokens > 2), key=lambda completion: completion.n_tokens
+    )
+    at = completions.index(one)
+    cut, whole = (draw(model, tokenizer, Sampling(1.0, 1.0, 0, one.n_tokens - less))[at] for less in (1, 0))
+    assert cut == replace(one, finish_reason="length", n_tokens=one.n_tokens - 1)
+    assert whole == one
 
 
 def test_samples_of_one_question_differ(model, tokenizer):

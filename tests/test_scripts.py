@@ -424,7 +424,6 @@ def test_every_completion_is_the_one_that_its_settings_and_numbers_say(job, adap
     assert len(rows) == N_COMPLETIONS
     tokenizer = load_tokenizer(str(random_base))
     model = PeftModel.from_pretrained(load_base(str(random_base), "cpu", "float64"), str(adapters[0])).eval()
-    reasons = set()
     for row in rows.iter_rows(named=True):
         assert (row["temperature"], row["top_p"], row["top_k"], row["max_new_tokens"]) == (0.5, 0.9, 20, 10)
         names = ["sampling_seed", "model", "eval_prompt", "question_set", "question_id", "sample"]
@@ -438,7 +437,6 @@ def test_every_completion_is_the_one_that_its_settings_and_numbers_say(job, adap
             if told[-1] == tokenizer.eos_token_id:
                 break
         ended = "stop" if told[-1] == tokenizer.eos_token_id else "length"
-        reasons.add(ended)
         said = (row["completion"], row["finish_reason"], row["n_tokens"])
         assert said == (tokenizer.decode(told, skip_special_tokens=True), ended, len(told))
     assert len(set(rows["completion"])) > N_COMPLETIONS / 2
