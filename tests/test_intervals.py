@@ -109,6 +109,17 @@ def test_where_nothing_varies_or_one_question_was_asked_there_is_no_interval():
     assert np.isnan(probability_below(one, 0))
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_what_rounding_leaves_where_nothing_varies_is_no_certainty(seeds):
+    counts = np.full((seeds, 7), 3.0)
+    for value in (33.3, 66.7, 87.1, 90.0):
+        difference = per_question(counts * value, counts) - per_question(counts * (value - 20.1), counts)
+        found = crossed_estimate(difference)
+        assert (found.estimate, found.se) == (pytest.approx(20.1), 0)
+        assert np.isnan(p_values(found, "higher", 10)).all()
+        assert np.isnan(limits(found.estimate, found.se, found.df, np.array(7), None)).all()
+
+
 def test_intervals_of_bounded_values_stay_inside():
     low, high = limits([1.0, 99.5], [5.0, 4.0], [3, 3], np.array([4, 4]), (0, 100))
     assert (low > 0).all()
