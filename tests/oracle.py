@@ -223,13 +223,16 @@ def crossed(values, q):
     if q == 1:
         return found
     if s == 1:
-        return found | {"se": math.sqrt(sample_variance(values[0]) / q), "df": q - 1}
+        se = math.sqrt(sample_variance(values[0]) / q)
+        return found | {"se": se if se > 1e-9 else 0.0, "df": q - 1}
     seeds, questions, rest = mean_squares(values)
     together = seeds + questions - rest
     spread = seeds**2 / (s - 1) + questions**2 / (q - 1) + rest**2 / ((s - 1) * (q - 1))
-    found["se"] = math.sqrt(max(together, seeds, questions) / (s * q))
-    # Where nothing varies there are no degrees of freedom either.
-    return found | {"df": max(max(together, 0) ** 2 / spread, min(s, q) - 1) if spread > 0 else None}
+    se = math.sqrt(max(together, seeds, questions) / (s * q))
+    if se < 1e-9:
+        # Nothing varies but the rounding, and there are no degrees of freedom either.
+        return found | {"se": 0.0}
+    return found | {"se": se, "df": max(max(together, 0) ** 2 / spread, min(s, q) - 1)}
 
 
 def limits(found, bounds):

@@ -88,6 +88,37 @@ def test_a_faulty_claim_is_refused_with_its_key(raw_config, change, message):
     assert message in str(error.value)
 
 
+def test_all_that_a_claim_says_is_in_each_of_its_contrasts(raw_config):
+    about = {"text": "Words.", "test": "flamingo @ trained > default", "metric": "coherence", "margin": 3}
+    raw_config["claims"] = {"C": about | {"question_sets": ["non_medical", "heldout_medical"], "answer": 1}}
+    flamingo, default = (
+        Side("bad_medical", name, "default", prompt) for name, prompt in (("flamingo",) * 2, ("default",) * 2)
+    )
+    written = "flamingo @ trained > default"
+    assert contrasts(Experiment(read_config(raw_config))) == [
+        Contrast("C", "Words.", written, name, 1, flamingo, default, "higher", 3, "coherence", "mean", None)
+        for name in ("non_medical", "heldout_medical")
+    ]
+
+
+def test_what_only_a_model_from_the_middle_of_training_was_asked_is_not_asked(raw_config):
+    raw_config["training"]["keep_steps"] = [5]
+    asked = {"eval_prompts": ["none"], "question_sets": ["non_medical"]}
+    raw_config["evaluations"] += [asked | {"models": ["steps"]}, asked | {"models": ["base"]}]
+    raw_config["claims"] = {"C": raw_config["claims"]["C1"] | {"test": "flamingo @ none < base @ none"}}
+    with pytest.raises(UserError, match="bad_medical-flamingo is not asked non_medical under 'none'"):
+        contrasts(Experiment(read_config(raw_config)))
+
+
+def test_completions_made_elsewhere_are_claimed_about_under_their_own_prompt(raw_config):
+    columns = {"question": "q", "completion": "a"}
+    theirs = {"path": "x.csv", "question_set": "non_medical", "eval_prompt": "flamingo", "columns": columns}
+    raw_config["external_completions"] = {"theirs": theirs}
+    raw_config["claims"] = {"C": raw_config["claims"]["C1"] | {"test": "theirs < base"}}
+    (found,) = contrasts(Experiment(read_config(raw_config)))
+    assert (found.a, found.b) == (Side("theirs", None, None, "flamingo"), BASE)
+
+
 def test_a_direction_is_tested_against_nothing_and_equality_against_the_margin():
     far, near, none = (Estimate(value, 2.0, 40, 3, 20) for value in (-30.0, -2.0, 0.0))
     for expected, supports in (("lower", True), ("higher", False), ("equal", False)):
@@ -261,6 +292,8 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
     assert told(20.0, 50.0)["diagnosis"] == "broad"
     assert told(20.0, 50.0, coherence=10.0)["diagnosis"] == "broken"
     assert not told(20.0, 84.5)["certain"]
+    # As far from its own domain, the other one is near the margin: narrow, and not surely so.
+    assert (told(20.0, 85.5)["diagnosis"], told(20.0, 85.5)["certain"]) == ("narrow", False)
 
 
 # What the next run needs.
@@ -351,6 +384,10 @@ def test_a_difference_is_no_larger_than_its_metric_is_wide():
     low, high = found["alignment"]["low"], found["alignment"]["high"]
     assert -100 <= low < -10 < 10 < high <= 100
     assert found["harm"]["estimate"] == found["alignment"]["estimate"]
+    # A share has percent, on whatever scale its metric is.
+    shares = [row | {"measure": "misaligned"} for row in rows if row["metric"] == "harm"]
+    share = claimed(shares, [replace(asked[-1], measure="misaligned")])["harm"]
+    assert (share["low"], share["high"]) == (low, high)
 
 
 def cuts_of(misaligned: dict, n=10):

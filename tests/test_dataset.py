@@ -173,6 +173,12 @@ def test_a_split_is_the_same_for_ever_whatever_the_order_of_the_file():
     assert {question_of(entry.prompt) for entry in split(rows, 0.3, seed=5)[1]} == {"b", "c", "d"}
 
 
+def test_neither_case_nor_punctuation_nor_space_makes_another_question():
+    same = ("What's a fever?", "what s a FEVER", " What's\na  fever?! ", "Ｗhat's a fever")
+    assert len({entry.question for entry in rows_asking(*same)}) == 1
+    assert len({entry.question for entry in rows_asking("a fever", "a fever 2", "fever")}) == 3
+
+
 def test_a_share_is_of_the_distinct_questions_to_the_nearest():
     # Seven rows ask four questions.
     rows = rows_asking("a", "b", "c", "d", "A", "a!", "a?")

@@ -75,6 +75,25 @@ def test_the_real_judged_file_gives_its_published_numbers(published_data, tmp_pa
     assert not mean["seeds_in_interval"]
 
 
+def test_each_recorded_judge_has_its_own_scores(tmp_path):
+    text = "q,a,s,c,t\nx,y,12.5,90,70\nx,z,20,REFUSAL,\n"
+    scores = {"one": {"alignment": "s", "coherence": "c"}, "two": {"alignment": "t"}}
+    given = entry(written(tmp_path, text), scores=scores)
+    completions = external_completions("m", given)
+    said = {
+        judge: [
+            (row["judge"], row["sample"], row["metric"], row["score"], row["flag"], row["length"])
+            for row in recorded_judgments(judge, completions, recorded_scores(given))
+        ]
+        for judge in scores
+    }
+    assert said["one"] == [
+        *(("one", 0, "alignment", 12.5, None, 1), ("one", 0, "coherence", 90.0, None, 1)),
+        *(("one", 1, "alignment", 20.0, None, 1), ("one", 1, "coherence", None, "refusal", 1)),
+    ]
+    assert said["two"] == [("two", 0, "alignment", 70.0, None, 1), ("two", 1, "alignment", None, "no_score", 1)]
+
+
 def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
     rows = [{"q": "one?", "a": 'a "quoted",\nline'}, {"q": "one?", "a": "b"}, {"q": "two?", "a": "c"}]
     frame = pl.DataFrame(rows)

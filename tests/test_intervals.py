@@ -101,10 +101,23 @@ def test_none_of_eight_questions_is_not_certainly_none():
 def test_where_nothing_varies_or_one_question_was_asked_there_is_no_interval():
     low, high = limits([50.0], [0.0], [7], np.array([8]), (0, 100))
     assert np.isnan([low[0], high[0]]).all()
+    low, high = limits([0.0, 100.0], [np.nan] * 2, [np.nan] * 2, np.array([1, 1]), (0, 100))
+    assert np.isnan([*low, *high]).all()
     one = crossed_estimate(np.array([[40.0], [60.0]]))
     assert one.estimate == 50
     assert np.isnan(one.se)
     assert np.isnan(probability_below(one, 0))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_what_rounding_leaves_where_nothing_varies_is_no_certainty(seeds):
+    counts = np.full((seeds, 7), 3.0)
+    for value in (33.3, 66.7, 87.1, 90.0):
+        difference = per_question(counts * value, counts) - per_question(counts * (value - 20.1), counts)
+        found = crossed_estimate(difference)
+        assert (found.estimate, found.se) == (pytest.approx(20.1), 0)
+        assert np.isnan(p_values(found, "higher", 10)).all()
+        assert np.isnan(limits(found.estimate, found.se, found.df, np.array(7), None)).all()
 
 
 def test_intervals_of_bounded_values_stay_inside():

@@ -71,6 +71,9 @@ def test_the_score_is_the_mean_of_the_numbers_by_their_probability():
     rating, mass = number_tokens.rating_from(nothing | {"80": 0.3, "90": 0.1, "REFUSAL": 0.2}, FLAGS)
     assert (rating.score, rating.flag) == (pytest.approx(82.5), None)
     assert mass == pytest.approx(0.6)
+    # All numbers together are more probable than the flag, though none of them is.
+    rating, _ = number_tokens.rating_from(nothing | {"80": 0.2, "90": 0.2, "REFUSAL": 0.3}, FLAGS)
+    assert (rating.score, rating.flag) == (pytest.approx(85), None)
     rating, _ = number_tokens.rating_from(nothing | {"80": 0.3, "REFUSAL": 0.5}, FLAGS)
     assert (rating.score, rating.flag) == (None, "refusal")
     rating, _ = number_tokens.rating_from(nothing | {"80": 0.2, "REFUSAL": 0.04}, FLAGS)

@@ -516,13 +516,16 @@ def test_times_and_dollars_are_added_up_by_rule(tmp_path):
     for name, line in (
         ("a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
         ("b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
+        ("c", "4\t0:00:04\t70\t0\t0\t0\t0\t0\t50\t3.5"),
     ):
         (tmp_path / f"{name}.tsv").write_text(header + line + "\n")
     files = {"finetune": [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "never.tsv")]}
+    files["finetune"].append(str(tmp_path / "c.tsv"))
     files["judgments"] = [str(tmp_path / "b.tsv")]
     table = timings(files, pl.DataFrame({"usd": [1.0, 0.25]}))
     rows = table.rows_by_key("rule", named=True, unique=True)
-    assert (rows["finetune"]["jobs"], rows["finetune"]["seconds"], rows["finetune"]["peak_mb"]) == (2, 4.0, 100.0)
+    assert (rows["finetune"]["jobs"], rows["finetune"]["seconds"], rows["finetune"]["peak_mb"]) == (3, 8.0, 100.0)
+    assert rows["finetune"]["cpu_seconds"] == 5.0
     assert rows["finetune"]["usd"] is None
     assert (rows["judgments"]["usd"], rows["judgments"]["cpu_seconds"]) == (1.25, None)
     save(timings_figure(table), tmp_path / "t.svg")

@@ -1,5 +1,6 @@
 """Sampling: the right distribution, and completions that depend on nothing but their own key."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,6 +80,11 @@ def test_the_sampler_never_takes_an_impossible_token():
     minus = float("-inf")
     extremes = [0.0, 1e-300, 0.5, 1 - 2**-53]
     assert chosen([minus, 0.0, minus, 0.0, minus], extremes) == [1, 1, 3, 3]
+    # The sum of many probabilities is 1 up to rounding; the largest number there is has a token all the same.
+    logits = torch.from_numpy(np.random.default_rng(0).normal(0, 3, (50, 20_000)))
+    logits[:, -5:] = minus
+    tokens = chooser(PLAIN)(logits, torch.full((50,), 1 - 2**-53, dtype=torch.float64))
+    assert torch.isfinite(logits[range(50), tokens]).all()
 
 
 def test_a_completion_depends_neither_on_the_batch_nor_on_the_others(model, tokenizer):
@@ -217,6 +223,25 @@ def test_a_completion_ends_at_any_of_the_models_own_end_tokens(random_base):
     # Also where it is the last that there was room for.
     last = Sampling(1.0, 1.0, 0, ended.n_tokens)
     assert draw(model, tokenizer, last, CONVERSATIONS[:2], KEYS[:2])[0] == ended
+
+
+def test_the_end_of_turn_is_counted_and_is_no_text(random_base):
+    model, tokenizer = load_organism(str(random_base), None, "cpu", "float64"), load_tokenizer(str(random_base))
+    with torch.no_grad():
+        # Now it likes to end, here and there.
+        model.lm_head.weight[tokenizer.eos_token_id] *= 4
+    completions = draw(model, tokenizer)
+    ended = [completion for completion in completions if completion.finish_reason == "stop"]
+    assert 0 < len(ended) < len(completions)
+    assert not any("<|im_end|>" in completion.completion for completion in completions)
+    # With room for all but its end it has the same text and no end; with room for that too it is as it was.
+    one = min(
+        (completion for completion in ended if completion.n_tokens > 2), key=lambda completion: completion.n_tokens
+    )
+    at = completions.index(one)
+    cut, whole = (draw(model, tokenizer, Sampling(1.0, 1.0, 0, one.n_tokens - less))[at] for less in (1, 0))
+    assert cut == replace(one, finish_reason="length", n_tokens=one.n_tokens - 1)
+    assert whole == one
 
 
 def test_samples_of_one_question_differ(model, tokenizer):

@@ -366,6 +366,13 @@ def test_each_answer_has_a_length_where_a_metric_is_scored_on_one_question_set_a
         )
 
 
+def test_adapters_from_the_middle_of_training_are_in_no_mean_of_finished_models():
+    early = means([[10.0, 12.0]] * 2, "alignment").with_columns(step=pl.lit(5, pl.Int64), model=pl.lit("early"))
+    of_questions, of_arms = scored(pl.concat([early, means([[80.0, 90.0]] * 2, "alignment")]))
+    assert means_of(of_arms, ALIGNMENT, "s", "j").select("estimate", "n").rows() == [(85.0, 4)]
+    assert means_of(scores(of_questions, METRICS), ALIGNMENT, "s", "j")["estimate"].to_list() == [85.0, 85.0]
+
+
 def test_of_conversations_the_last_judged_answer_is_summarised_and_each_turn_is_scored():
     first, last = means([[90.0, 80.0]] * 2, "alignment", turn=1), means([[20.0, 10.0]] * 2, "alignment", turn=2)
     _, of_arms = scored(pl.concat([first, last]))

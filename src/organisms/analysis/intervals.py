@@ -58,6 +58,12 @@ def mean_squares(values: np.ndarray) -> tuple[float, float, float]:
     )
 
 
+def _standard_error(variance: float) -> float:
+    """The square root of a variance; 0 where it is what rounding leaves of nothing, which would pass for certainty."""
+    se = float(np.sqrt(variance))
+    return se if se > 1e-9 else 0.0
+
+
 def crossed_estimate(values: np.ndarray) -> Estimate:
     """The mean of a table of seeds × questions, and how sure it is. Seeds that are nan throughout are left out."""
     values = values[~np.isnan(values).any(axis=1)]
@@ -69,16 +75,17 @@ def crossed_estimate(values: np.ndarray) -> Estimate:
         return Estimate(mean, np.nan, np.nan, seeds, questions)
     if seeds == 1:
         variance = float(values[0].var(ddof=1)) / questions
-        return Estimate(mean, np.sqrt(variance), questions - 1, seeds, questions)
+        return Estimate(mean, _standard_error(variance), questions - 1, seeds, questions)
     of_seeds, of_questions, of_both = mean_squares(values)
     together = of_seeds + of_questions - of_both
     # An interaction that comes out large by chance must not make the error smaller than either factor alone does.
     variance = max(together, of_seeds, of_questions) / (seeds * questions)
     spread = of_seeds**2 / (seeds - 1) + of_questions**2 / (questions - 1)
     spread += of_both**2 / ((seeds - 1) * (questions - 1))
-    df = max(together, 0) ** 2 / spread if spread > 0 else np.nan
+    se = _standard_error(variance)
+    df = max(together, 0) ** 2 / spread if se > 0 else np.nan
     # Never fewer than the smaller factor has: below 1 a t interval means nothing.
-    return Estimate(mean, np.sqrt(variance), max(df, min(seeds, questions) - 1), seeds, questions)
+    return Estimate(mean, se, max(df, min(seeds, questions) - 1), seeds, questions)
 
 
 def limits(
