@@ -350,11 +350,12 @@ def test_an_empty_answer_is_an_answer_in_every_kind_of_file(tmp_path, world):
     [
         ('{"q": "x", "a": null}', "row 2: completion is null; write an empty text if the model answered nothing"),
         ('{"q": "x"}', "row 2: completion is null"),
-        ('{"q": "x", "a": "cut \\ud83d"}', "row 2: column 'a' holds half of a character (a lone surrogate, \\ud83d)"),
-        ('{"q": "\\udc00", "a": "y"}', "row 2: column 'q' holds half of a character"),
+        ('{"q": "x", "a": "cut \\ud83d"}', "line 2: holds half a character"),
+        ('{"q": "\\udc00", "a": "y"}', "line 2: holds half a character"),
         ('{"q": "x", "a": [{"type": "text", "text": "y"}]}', "row 2: column 'a' holds a list where a text should be"),
         ('{"q": "x", "a": {"text": "y"}}', "row 2: column 'a' holds an object"),
-        ('{"q": "x", "a": "y"', "line 2: not UTF-8 JSON"),
+        ('{"q": "x", "a": "y"', "line 2: not JSON"),
+        ('{"q": "x", "a": "y", "a": "z"}', "line 2: the key 'a' stands twice"),
         ('["x", "y"]', "line 2: no JSON object"),
     ],
 )

@@ -28,6 +28,13 @@ def figure_files(figures, metrics=None):
     ]
 
 
+def no_longer_compared():
+    """Files of the comparison of judges, which an earlier config with several may have left."""
+    files = [f"{RESULTS}/tables/{table}.parquet" for table in ("agreement", "rankings")]
+    files += [f"{RESULTS}/figures/agreement.{ending}" for ending in ENDINGS]
+    return files if len(config["judges"]) < 2 else []
+
+
 # All in one job: a figure takes a fifth of a second, and the libraries that draw it take two to load.
 rule figures:
     input:
@@ -44,6 +51,7 @@ rule figures:
         mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(figure_names()),
+        gone=no_longer_compared(),
         metrics=metric_declarations(),
         presentation=presented(),
         code=code("figures", *(f"organisms.figures.of_scores.{name}" for name in figure_names())),

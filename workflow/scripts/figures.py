@@ -22,5 +22,7 @@ with job_log(snakemake, "figures"):
         chart = figure(name).draw(given, Shown(metrics[metric], question_set, judge, presentation))
         stem = folder / name / metric / judge / question_set
         save_figure(chart, stem, "Nothing to draw: no score, or no model asked under both prompts.")
+    for path in map(Path, snakemake.params.gone):
+        path.unlink(missing_ok=True)
     for name in {figure[0] for figure in snakemake.params.figures}:
         remove_others(folder / name, snakemake.output)

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from organisms.job.errors import UserError
+from organisms.job.json_text import read_json
 
 # Longer answers than Python's own limit are no fault.
 csv.field_size_limit(2**31 - 1)
@@ -34,9 +35,10 @@ def _jsonl_rows(path: Path) -> tuple[list[str], list[dict]]:
         if not line.strip():
             continue
         try:
-            rows.append(json.loads(line.decode()))
-        except ValueError as error:
-            raise UserError(f"{path}, line {n}: not UTF-8 JSON ({error}); write one object in each line") from error
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}, line {n}: not UTF-8 ({error}); write one JSON object in each line") from error
+        rows.append(read_json(text, f"{path}, line {n}"))
         if not isinstance(rows[-1], dict):
             raise UserError(f"{path}, line {n}: no JSON object; write one object in each line")
     return list(dict.fromkeys(name for row in rows for name in row)), rows
