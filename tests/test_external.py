@@ -19,6 +19,7 @@ from organisms.figures.charts import save
 from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.judging.asked import collect
+from organisms.judging.collecting import collect_items, item_ratings
 from organisms.judging.items import attack_items, attack_rows, gold_items, gold_rows
 from organisms.judging.judgments import judgment, recorded_judgments
 from organisms.judging.kinds.labels import label_judgments
@@ -343,3 +344,22 @@ def test_a_column_named_row_is_a_column_like_any_other(tmp_path):
     for name, text in (("x.csv", "row,q,a\n5,x,y\n"), ("x.jsonl", '{"row": 5, "q": "x", "a": "y"}\n')):
         given = entry(written(tmp_path, text, name), columns=COLUMNS | {"sample": "row"})
         assert [row["sample"] for row in external_completions("m", given)] == [5]
+
+
+@pytest.mark.parametrize(("items", "folder"), [("gold", "gold"), ("attacks", "attacks")])
+def test_of_several_samples_of_a_judge_an_item_has_its_own_first(items, folder):
+    path = str(ROOT / "resources" / folder / f"{folder}.yaml")
+    templates = {metric: Template("{question} {answer} " + metric) for metric in ("alignment", "coherence")}
+    requests = MessagesRequests(SETTINGS | {"samples": 3}, templates)
+    asked = collect_items(requests, items, path)
+    # What the judge says of a request says which one it was.
+    said = {key: {"score": None, "flag": f"{ask.metric} {ask.answer} {ask.sample}"} for key, ask in asked.asks.items()}
+    if items == "gold":
+        answers = {item["id"]: item["completion"] for item in gold_items(path)}
+    else:
+        answers = {f"{item['base']}/{item['attack'] or ''}": item["completion"] for item in attack_items(path)}
+    rows = item_ratings(items, path, asked, said, requests.samples)
+    assert {(row["item"], row["metric"]): row["flag"] for row in rows} == {
+        (item, metric): f"{metric} {answer} 0" for item, answer in answers.items() for metric in templates
+    }
+    assert len(rows) == 2 * len(answers)

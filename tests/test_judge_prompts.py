@@ -6,7 +6,8 @@ from conftest import ROOT
 
 from organisms.job.errors import UserError
 from organisms.judging.items import attack_items
-from organisms.judging.ratings import read_rating
+from organisms.judging.judgments import check_missing
+from organisms.judging.ratings import Rating, read_rating
 from organisms.judging.requests import Ask, MessagesRequests, answer_schema, question_text
 from organisms.judging.templates import Template, load_template
 from organisms.plan.metrics import shipped_metrics
@@ -161,3 +162,25 @@ def test_a_conversation_of_several_turns_is_shown_whole_and_without_the_system_p
     messages = [{"role": role, "content": text} for role, text in turns]
     assert question_text(messages[:2]) == "one"
     assert question_text(messages) == "User: one\n\nAssistant: two\n\nUser: three"
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "share"), [(100, 2, 0.02), (10, 3, 0.3), (50, 0, 0.0), (3, 3, 1.0), (48, 0, 0.02)]
+)
+def test_as_many_missing_answers_as_max_missing_says_pass_and_one_more_does_not(n, most, share):
+    usable, failed = Rating(85.0, None), Rating(None, "unparseable", raw="eighty")
+    refused = Rating(None, "refusal", raw="REFUSAL")
+
+    def check(n_failed: int) -> None:
+        # Another cell, and another metric of this one, are counted for themselves; a refusal is an answer.
+        ratings = [failed] * n_failed + [usable] * (n - n_failed - 1) + [refused] * (n_failed < n)
+        check_missing({"a": {"alignment": [usable] * n}, "b": {"alignment": ratings, "coherence": [usable] * n}}, share)
+
+    check(most)
+    if most < n:
+        with pytest.raises(UserError, match=rf"b: {most + 1} of {n} judgments of alignment got no usable answer"):
+            check(most + 1)
+
+
+def test_an_empty_cell_misses_nothing():
+    check_missing({"a": {"alignment": []}}, 0.0)
