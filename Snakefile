@@ -56,7 +56,7 @@ rule sampled:
 
 
 onstart:
-    require_keys()
+    require_judges()
 
 
 onsuccess:

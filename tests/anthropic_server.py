@@ -50,6 +50,10 @@ DEFAULTS = {
     # Downloads of a batch's results that break off in the middle of a line.
     "broken_results": 0,
     "plain": False,
+    # Tokens of each request that are said to have gone into a cache, or to have come from it, beside the others.
+    "cached": {},
+    # Whether it counts tokens for nothing when it is asked to; servers that speak the Messages API need not.
+    "counts": True,
 }
 
 
@@ -74,7 +78,7 @@ class State:
         self.tokens = {"live": [0, 0], "batch": [0, 0]}
         self.seen: dict[str, int] = {}
         self.batches: dict[str, dict] = {}
-        self.calls = self.busy = self.most_busy = self.let_in = self.refused_keys = 0
+        self.calls = self.busy = self.most_busy = self.let_in = self.refused_keys = self.counted = 0
         self.hits: dict[str, int] = {}
 
     def say(self, body: dict, times_seen: int) -> tuple[str, str]:
@@ -105,7 +109,7 @@ class State:
             taken = len(text.encode()) // 3 + 5
             if count:
                 self.charged[name] = self.charged.get(name, 0) + 1
-                self.tokens[tier][0] += given
+                self.tokens[tier][0] += given + sum(self.settings["cached"].values())
                 self.tokens[tier][1] += taken
             else:
                 self.lost[name] = self.lost.get(name, 0) + 1
@@ -117,7 +121,8 @@ class State:
             "content": [{"type": "text", "text": text}],
             "stop_reason": stop_reason,
             "stop_sequence": None,
-            "usage": {"input_tokens": given, "output_tokens": taken, "service_tier": "standard"},
+            "usage": {"input_tokens": given, "output_tokens": taken, "service_tier": "standard"}
+            | self.settings["cached"],
         }
 
     def stats(self) -> dict:
@@ -130,6 +135,7 @@ class State:
                 "batches": {name: len(batch["requests"]) for name, batch in self.batches.items()},
                 "most_busy": self.most_busy,
                 "refused_keys": self.refused_keys,
+                "counted": self.counted,
                 "hits": self.hits,
             }
 
@@ -188,6 +194,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/v1/messages":
             self.one_message(body)
+        elif self.path == "/v1/messages/count_tokens" and self.state.settings["counts"]:
+            self.state.counted += 1
+            if body["model"].startswith("claude-"):
+                self.reply(200, {"input_tokens": 9})
+            else:
+                self.refuse(404, "not_found_error", f"model: {body['model']}")
         elif self.path == "/v1/messages/batches":
             self.new_batch(body)
         else:

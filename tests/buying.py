@@ -52,9 +52,9 @@ def bought(folder) -> dict[str, list[int]]:
     """Tokens in the ledger by tier."""
     with open_ledger(folder / "ledger.sqlite") as ledger:
         tokens: dict[str, list[int]] = {}
-        for _, tier, _, given, taken in ledger.usage():
-            before = tokens.get(tier, [0, 0])
-            tokens[tier] = [before[0] + given, before[1] + taken]
+        for used in ledger.usage():
+            before = tokens.get(used.tier, [0, 0])
+            tokens[used.tier] = [before[0] + used.input_tokens, before[1] + used.output_tokens]
         return tokens
 
 

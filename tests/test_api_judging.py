@@ -3,20 +3,29 @@
 import asyncio
 import json
 import os
+import socket
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
+import anthropic
 import pytest
+from anthropic import Anthropic, AsyncAnthropic
 from buying import ALL_FAULTS, MODEL, PRICES, bought, by_answer, expected, judge, questions, requests_to
 from conftest import JudgeServer
 
+from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.judging import live
-from organisms.judging.asked import usage_rows
+from organisms.judging.asked import Asked, usage_rows
+from organisms.judging.kind import open_judge
 from organisms.judging.ledger import open_ledger
-from organisms.judging.live import Connection, Pace
+from organisms.judging.live import Connection, Pace, ask_for_nothing
+from organisms.judging.purchase import spent_so_far
 from organisms.judging.requests import Ask
+from organisms.judging.tables import USAGE
+from organisms.plan.config import read_config
 
 
 class Clock:
@@ -142,6 +151,22 @@ def test_no_call_starts_while_the_servers_own_limit_is_used_up(clock, kind):
     assert [at - began for at in others] == [pytest.approx(0.6, abs=1e-3)] * 2
 
 
+@pytest.mark.parametrize("status", [429, 529])
+def test_no_call_starts_before_the_server_says_that_one_may(clock, status):
+    async def started_after(*headers: dict) -> float:
+        pace = Pace(4)
+        began = clock.now
+        for of_answer in headers:
+            pace.note(status, of_answer)
+        async with pace.slot():
+            return clock.now - began
+
+    assert asyncio.run(started_after({"retry-after": "3"})) == pytest.approx(3)
+    # The longer time counts, whichever call was told it, and what is no number of seconds is passed over.
+    assert asyncio.run(started_after({"retry-after": "7.5"}, {"retry-after": "1"}, {})) == pytest.approx(7.5)
+    assert asyncio.run(started_after({"retry-after": "soon"})) == 0
+
+
 def test_the_number_of_calls_at_once_falls_when_refused_and_comes_back(clock):
     pace = Pace(32)
     pace.note(429, {"retry-after": "0"})
@@ -168,7 +193,7 @@ def test_the_budget_is_not_passed_and_going_on_costs_only_the_rest(tmp_path, jud
             with pytest.raises(UserError, match=r"budget_usd .* would be passed"):
                 judge(server, tmp_path / send, asks, requests, send=send, budget_usd=of_send * 0.6)
         with open_ledger(tmp_path / send / "ledger.sqlite") as ledger:
-            spent = sum(PRICES.dollars(model, tier, g, t) for _, tier, model, g, t in ledger.usage())
+            spent = spent_so_far(ledger, PRICES, MODEL)
         assert 0 < spent <= of_send * 0.6
         ratings = judge(server, tmp_path / send, asks, requests, send=send)
         assert ratings == whole
@@ -195,3 +220,133 @@ def test_the_key_is_in_no_file_and_no_message(tmp_path, judge_server, capfd):
     for path in tmp_path.rglob("*"):
         assert JudgeServer.KEY.encode() not in path.read_bytes(), path
     assert "ANTHROPIC_API_KEY" not in os.environ or os.environ["ANTHROPIC_API_KEY"] not in json.dumps(said.out)
+
+
+@pytest.mark.parametrize("client", [Anthropic, AsyncAnthropic])
+def test_the_config_says_who_is_asked_and_not_the_environment(client, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://elsewhere.example")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "anthropic-version: 1999-01-01\nx-mine: 1")
+    connection = Connection("key", None, None, 1, 1, 1)
+    opened = connection.open(client)
+    assert str(opened.base_url).rstrip("/") == connection.server == "https://api.anthropic.com"
+    assert "x-mine" not in opened.default_headers
+    assert opened.default_headers["anthropic-version"] != "1999-01-01"
+    assert connection.not_followed() == ["ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"]
+    assert os.environ["ANTHROPIC_BASE_URL"] == "http://elsewhere.example"
+    # A server of one's own may want such headers.
+    own = Connection("key", "http://user:secret@here.example/api", None, 1, 1, 1)
+    opened = own.open(client)
+    assert opened.base_url.host == "here.example"
+    assert opened.default_headers["x-mine"] == "1"
+    assert own.not_followed() == []
+    assert own.server == "http://here.example/api"
+
+
+def test_every_judgment_says_which_server_answered(tmp_path, judge_server, monkeypatch, raw_config):
+    vendor, other = judge_server(), judge_server()
+    monkeypatch.setattr(live, "ANTHROPIC", vendor.url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", other.url)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", JudgeServer.KEY)
+    for send in ("live", "batch"):
+        entry = {"kind": "anthropic", "metrics": ["alignment"], "send": send, "poll_seconds": 0.05}
+        config = read_config(raw_config | {"judges": {"j": entry}, "ledger": str(tmp_path / send)})
+        kind, said = open_judge(config, "j"), []
+        requests = kind.requests()
+        asks = questions(requests, 3)
+        asked = Asked(asks, {"a cell": {"alignment": list(asks)}})
+        ratings, usage = kind.ratings(requests, asked, {}, said.append)
+        assert {rating["server"] for rating in ratings.values()} == {row["server"] for row in usage} == {vendor.url}
+        assert any("ANTHROPIC_BASE_URL is set and not followed" in line for line in said)
+        tables.write(usage, tmp_path / "usage.parquet", USAGE)
+    assert other.stats()["charged"] == {}
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{unused.getsockname()[1]}"
+
+
+def without_names(*_arguments, **_keywords):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.mark.parametrize("send", ["live", "batch"])
+@pytest.mark.parametrize(
+    ("address", "proxy", "message"),
+    [
+        ("http://{nobody}", None, "http://{nobody} cannot be reached: {nobody} refuses the connection"),
+        ("http://no.such.host", None, "cannot be reached: there is no host of the name 'no.such.host'"),
+        (
+            "http://judge.example",
+            "http://user:secret@{nobody}",
+            "cannot be reached: {nobody} refuses the connection, through the proxy http://{nobody} of the environment",
+        ),
+        ("judge.example/v1", None, "cannot be reached: Request URL is missing an 'http://' or 'https://' protocol"),
+    ],
+)
+def test_where_waiting_cannot_help_the_cause_is_said_at_once(
+    tmp_path, monkeypatch, nobody, send, address, proxy, message
+):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    if proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.format(nobody=nobody))
+    if "no.such" in address:
+        monkeypatch.setattr(socket, "getaddrinfo", without_names)
+    server = SimpleNamespace(url=address.format(nobody=nobody))
+    requests = requests_to(server)
+    with pytest.raises(UserError) as error:
+        judge(server, tmp_path, questions(requests, 3), requests, send=send)
+    assert message.format(nobody=nobody) in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_server_that_has_answered_is_waited_for_and_why_is_said_once(nobody):
+    connection, said = Connection("key", f"http://{nobody}", None, 1, 1, 30), []
+    refused = anthropic.APIConnectionError(request=None)
+    refused.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    with pytest.raises(UserError, match="refuses the connection"):
+        connection.failed(refused, said.append)
+    connection.answered = True
+    for _ in range(3):
+        connection.failed(refused, said.append)
+    reset = anthropic.APIConnectionError(request=None)
+    reset.__cause__ = ConnectionResetError(104, "Connection reset by peer")
+    connection.failed(reset, said.append)
+    # It need never have answered for this one: a network may come back.
+    Connection("key", f"http://{nobody}", None, 1, 1, 30).failed(reset, said.append)
+    assert [line.split(": ", 1)[1] for line in said] == [
+        f"{nobody} refuses the connection; trying on for 30 min",
+        "Connection reset by peer; trying on for 30 min",
+        "Connection reset by peer; trying on for 30 min",
+    ]
+
+
+def test_whether_a_judge_is_there_is_asked_without_a_charge(tmp_path, judge_server, monkeypatch):
+    server, plain = judge_server(), judge_server(counts=False)
+    params = {"model": MODEL, "max_tokens": 9, "messages": [{"role": "user", "content": "Are you there?"}]}
+
+    def ask(key=JudgeServer.KEY, url=server.url, **others):
+        ask_for_nothing(Connection(key, url, None, 1, 9, 1), params | others, print)
+
+    ask()
+    with pytest.raises(UserError, match=r"refuses \(401\).*check the API key"):
+        ask(key="wrong")
+    # A server of one's own need not know the call, nor the model in it; Anthropic's does.
+    ask(url=plain.url)
+    ask(model="unknown")
+    monkeypatch.setattr(live, "ANTHROPIC", server.url)
+    ask(url=None)
+    with pytest.raises(UserError, match=r"refuses \(404\): model: unknown; check the model's id"):
+        ask(url=None, model="unknown")
+    for stats in (server.stats(), plain.stats()):
+        assert (stats["calls"], stats["charged"]) == (0, {})
+    assert server.stats()["counted"] == 4
+    server.process.kill()
+    server.process.wait()
+    with pytest.raises(UserError, match="refuses the connection"):
+        ask()

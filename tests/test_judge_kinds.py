@@ -278,3 +278,31 @@ def test_the_judges_of_a_config_are_opened_by_name(raw_config):
     assert {name: type(one).__module__ for name, one in opened.items()} == {
         f"my_{kind}": module_of(kind) for kind in LEAST
     }
+
+
+@pytest.mark.parametrize(
+    "address", ["api.example.com", "localhost:8000", "https://", "ftp://host", "http://h:port", " "]
+)
+def test_an_address_that_is_none_is_refused_before_any_job(raw_config, address):
+    with pytest.raises(UserError) as error:
+        judge(raw_config, "anthropic", base_url=address).check()
+    assert str(error.value) == f"base_url: '{address}' is no address of a server; write it like https://host:8000"
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8000", "https://user:word@host/api/", "http://[::1]:80"])
+def test_an_address_may_have_a_port_a_path_and_a_user(raw_config, address):
+    judge(raw_config, "anthropic", base_url=address).check()
+
+
+def test_a_key_that_no_header_can_hold_is_named_by_its_variable_and_not_shown(raw_config, monkeypatch):
+    opened = judge(raw_config, "anthropic", api_key_env="MY_KEY")
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    assert opened.api_key() == "sk-secret"
+    for key in ("sk-secret\n", "sk-secret more", "sk-sécret", "\x1bsk-secret"):
+        monkeypatch.setenv("MY_KEY", key)
+        with pytest.raises(UserError, match="the environment variable MY_KEY holds a space, a line break") as error:
+            opened.check_ready(expensive=False, report=print)
+        assert "cret" not in str(error.value)
+    monkeypatch.delenv("MY_KEY")
+    with pytest.raises(UserError, match="the environment variable MY_KEY is not set; export MY_KEY="):
+        opened.check_ready(expensive=False, report=print)

@@ -3,6 +3,7 @@
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from conftest import LONGEST
 
 from organisms.job.errors import UserError
 from organisms.judging.ledger import open_ledger
+from organisms.judging.responses import Response
 
 
 class HangingUp:
@@ -89,10 +91,10 @@ def test_a_server_that_is_down_ends_the_run_in_its_time_and_keeps_what_was_bough
     with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
         judge(server, tmp_path, asks, requests, patience_minutes=0.05)
     assert in_its_place.called == 2
-    # The same where nobody listens.
+    # Where nobody listens from the beginning, patience is of no use.
     in_its_place.close()
-    with pytest.raises(UserError, match="has not answered a call within patience_minutes"):
-        judge(server, tmp_path, asks, requests, patience_minutes=0.05)
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:\d+ cannot be reached: 127\.0\.0\.1:\d+ refuses the connection"):
+        judge(server, tmp_path, asks, requests)
 
 
 def test_batches_come_back_in_any_order_and_what_failed_in_them_is_sent_again(tmp_path, judge_server):
@@ -191,3 +193,24 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
     path.write_text("not a database, but long enough to have a header of its own" * 10, encoding="utf-8")
     with pytest.raises(UserError, match=r"ledger\.sqlite: not a file of this workflow"), open_ledger(path):
         pass
+
+
+def test_a_ledger_of_the_first_version_goes_on(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    first = sqlite3.connect(path)
+    first.execute(
+        "CREATE TABLE responses (key TEXT, attempt INTEGER, tier TEXT, model TEXT, text TEXT, stop_reason TEXT, "
+        "input_tokens INTEGER, output_tokens INTEGER, prompt_bytes INTEGER, request_id TEXT, received_at REAL, "
+        "PRIMARY KEY (key, attempt)) WITHOUT ROWID"
+    )
+    first.execute("INSERT INTO responses VALUES ('a', 0, 'live', 'm', '85', 'end_turn', 9, 3, 30, 'r', 0.0)")
+    first.commit()
+    first.close()
+    for _ in range(2):
+        with open_ledger(path) as ledger:
+            assert ledger.attempts("a") == [("85", "end_turn", "m", None)]
+            assert [tuple(used) for used in ledger.usage()] == [("a", "live", "m", None, 9, 3, 0, 0)]
+    with open_ledger(path) as ledger:
+        ledger.add([Response("a", "live", "m", "90", "end_turn", 9, 3, 30, "r", "https://s", 4, 2)])
+        assert ledger.attempts("a")[1] == ("90", "end_turn", "m", "https://s")
+        assert tuple(list(ledger.usage())[1]) == ("a", "live", "m", "https://s", 9, 3, 4, 2)

@@ -4,7 +4,6 @@ One job for all cells of a judge: so a batch is large, a model is loaded once, a
 is paid once. A judge's kind (src/organisms/judging/kinds) says which rule runs it and what it needs.
 """
 
-import os
 import re
 
 from organisms.judging.kind import module_of as kind_module
@@ -59,17 +58,17 @@ def code_of_judge(script):
     return lambda wildcards: code(script, kind_module(judges[wildcards.judge].entry["kind"]))
 
 
-def require_keys():
-    """Stop before the first job if some job will want an API key that is not there."""
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name not in ("judgments", "ratings") or not judges[job.wildcards.judge].paid:
-            continue
-        name = judges[job.wildcards.judge].entry["api_key_env"]
-        if not os.environ.get(name):
-            sys.exit(
-                f"error: judges.{job.wildcards.judge}: the environment variable {name} is not set; "
-                f"export {name}=... and run again (`snakemake sampled` needs no key)"
-            )
+def require_judges():
+    """Stop before the first job if some job will ask a judge that has no key, or that is not there when it is needed."""
+    ahead = list(workflow.dag.needrun_jobs())
+    # Where jobs that need the internet are submitted, there may be none here.
+    expensive = ONLINE_HERE and any(job.rule.name in ("pretrain", "finetune", "completions") for job in ahead)
+    rules = ("judgments", "local_judgments", "ratings", "local_ratings")
+    for name in dict.fromkeys(job.wildcards.judge for job in ahead if job.rule.name in rules):
+        try:
+            judges[name].check_ready(expensive, lambda line: logger.info(visible(f"judges.{name}: {line}")))
+        except UserError as error:
+            sys.exit(visible(f"error: judges.{name}: {error}"))
 
 
 # A rule of its own, so that nothing is fetched in a GPU job.

@@ -27,11 +27,11 @@ class Account:
 
     def release(self, reserved: float) -> None:
         """Give back what was set aside for calls that are over."""
-        self._budget.settle(reserved)
+        self._budget.release(reserved)
 
     def book(self, responses: Iterable[Response], batch: int | None = None) -> None:
         """Write answers down and pay for them. batch: the name of the batch that they came in."""
         responses = list(responses)
         self.ledger.add(responses, batch=batch)
         for response in responses:
-            self._budget.settle(0.0, response.input_tokens, response.output_tokens, response.tier)
+            self._budget.pay(response)

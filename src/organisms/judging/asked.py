@@ -1,6 +1,5 @@
 """From completions to the distinct requests that judging them takes, and from ratings back to rows."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -26,9 +25,13 @@ class Asked:
     def n_rows(self) -> int:
         return sum(len(keys) for metrics in self.cells.values() for keys in metrics.values())
 
-    def rating_rows(self, ratings: dict[str, Rating], models: dict[str, str]) -> dict[str, dict]:
-        """What was said to each request, by its key: score, flag, reason, raw and judge_model."""
-        return {key: {"judge_model": models.get(key)} | vars(ratings[key]) for key in self.asks}
+    def rating_rows(self, ratings: dict[str, Rating], answered_by: dict[str, dict]) -> dict[str, dict]:
+        """What was said to each request, by its key: score, flag, reason, raw, judge_model and server.
+
+        answered_by: judge_model and server, by key, of what was answered.
+        """
+        no_one = dict.fromkeys(("judge_model", "server"))
+        return {key: no_one | answered_by.get(key, {}) | vars(ratings[key]) for key in self.asks}
 
     def by_cell(self, ratings: dict[str, Rating]) -> dict[str, dict[str, list[Rating]]]:
         """The rating of each row, by cell and metric."""
@@ -75,16 +78,12 @@ def collect(
 def usage_rows(judge: str, ledger: Ledger, needed: Iterable[str]) -> list[dict]:
     """Rows of the usage table: every answer in a judge's ledger, those that are needed now and the others."""
     needed = set(needed)
-    calls: Counter = Counter()
-    given: Counter = Counter()
-    taken: Counter = Counter()
-    for key, tier, model, input_tokens, output_tokens in ledger.usage():
-        group = (model, tier, key in needed)
-        calls[group] += 1
-        given[group] += input_tokens
-        taken[group] += output_tokens
-    return [
-        {"judge": judge, "model": group[0], "tier": group[1], "needed": group[2]}
-        | {"calls": calls[group], "input_tokens": given[group], "output_tokens": taken[group]}
-        for group in sorted(calls)
-    ]
+    counted = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
+    rows: dict[tuple, dict] = {}
+    for used in ledger.usage():
+        group = {"model": used.model, "server": used.server, "tier": used.tier, "needed": used.key in needed}
+        row = rows.setdefault(tuple(group.values()), {"judge": judge} | group | dict.fromkeys(("calls", *counted), 0))
+        row["calls"] += 1
+        for name in counted:
+            row[name] += getattr(used, name)
+    return [rows[group] for group in sorted(rows, key=str)]

@@ -15,7 +15,8 @@ from anthropic import Anthropic
 from organisms.job.errors import UserError
 from organisms.job.log import Report
 from organisms.judging.account import Account
-from organisms.judging.live import Connection, as_response, fatal
+from organisms.judging.live import Connection, as_response, attempt_of, fatal
+from organisms.judging.reaching import why_unreachable
 from organisms.judging.responses import Response
 
 # Below the API's limits of 100,000 requests and 256 MB, so that a batch being built takes little memory.
@@ -44,7 +45,11 @@ class Batches:
     """Batches of one judge. `rejected` holds what the server refused as malformed."""
 
     def __init__(self, connection: Connection, account: Account, report: Report, poll_seconds: float = 30.0):
-        self._client = Anthropic(**connection.options())
+        middleware = [attempt_of(connection, report)]
+        self._client = connection.open(Anthropic, middleware=middleware)
+        # A repeated request would make a second batch: no retries here.
+        self._sending_once = connection.open(Anthropic, middleware=middleware, max_retries=0)
+        self._connection = connection
         self._account, self._ledger = account, account.ledger
         self._report, self._poll_seconds = report, poll_seconds
         self.rejected: dict[str, str] = {}
@@ -77,8 +82,7 @@ class Batches:
         name = self._ledger.intend_batch([(key, size) for key, _, size in batch])
         requests = [{"custom_id": key, "params": params} for key, params, _ in batch]
         try:
-            # A repeated request would make a second batch: no retries here.
-            sent = self._client.with_options(max_retries=0).messages.batches.create(requests=requests)
+            sent = self._sending_once.messages.batches.create(requests=requests)
         except anthropic.APIStatusError as error:
             if error.status_code < 500 and error.status_code != 429:
                 self._ledger.batch_done(name, "abandoned")
@@ -112,7 +116,8 @@ class Batches:
                 raise fatal(error) from error
             except anthropic.APIConnectionError as error:
                 raise UserError(
-                    f"the judge's server cannot be reached ({error}); a batch goes on there, run again to fetch it"
+                    f"the judge's server {self._connection.server} cannot be reached "
+                    f"({why_unreachable(error, self._connection.server)}); a batch goes on there, run again to fetch it"
                 ) from error
 
     def _candidates(self, intended_at: float, requests: int) -> Iterator[str]:
@@ -168,7 +173,8 @@ class Batches:
                 result = line.result
                 if result.type == "succeeded":
                     message = result.message
-                    read.append(as_response(line.custom_id, "batch", message, sizes[line.custom_id]))
+                    size = sizes[line.custom_id]
+                    read.append(as_response(line.custom_id, "batch", message, size, self._connection.server))
                     answered += 1
                 else:
                     unanswered[result.type] = unanswered.get(result.type, 0) + 1

@@ -63,7 +63,8 @@ def estimate(config: dict, judge: str, cells: Iterable[tuple[str, str]], questio
     missing, rates, answer, spent = list(asked.asks), None, None, 0.0
     if ledger_path(config, judge).exists():
         with open_ledger(ledger_path(config, judge)) as ledger:
-            rates, answer, spent = ledger.tokens_per_byte(), ledger.mean_output_tokens(), spent_so_far(ledger, prices)
+            rates, answer = ledger.tokens_per_byte(), ledger.mean_output_tokens()
+            spent = spent_so_far(ledger, prices, settings["model"])
             missing = [
                 key
                 for key, ask in asked.asks.items()

@@ -12,7 +12,7 @@ CARRIED = ("model", *ARM, "seed", "step", "eval_prompt", "question_set", "catego
 # What a judge was asked with: the column, and the setting.
 _ASKED_WITH = {"judge_temperature": "temperature", "api_version": "api_version"}
 _EMPTY = dict.fromkeys(
-    ("reason", "raw", "call", "copies", "judge_model", "judge_temperature", "api_version", "score", "flag")
+    ("reason", "raw", "call", "copies", "judge_model", "server", "judge_temperature", "api_version", "score", "flag")
 )
 
 

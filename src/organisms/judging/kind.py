@@ -53,6 +53,12 @@ class JudgeKind:
     def check(self) -> None:
         """Raise UserError if what it needs is not there; called before the first job of a run."""
 
+    def check_ready(self, expensive: bool, report: Report) -> None:
+        """Raise UserError if it cannot be asked now; called at the start of a run that has a job of it.
+
+        expensive: whether the run first does work that would be lost time if it could not be asked after it.
+        """
+
     def sources(self, experiment: Experiment) -> dict[str, list[str]]:
         """The files that it needs beside the completions, by name, as rules write them (`<results>/...`)."""
         return {}

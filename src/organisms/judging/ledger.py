@@ -12,7 +12,7 @@ from pathlib import Path
 
 from organisms.job.log import Report
 from organisms.job.store import open_store
-from organisms.judging.responses import Response
+from organisms.judging.responses import Response, Used
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS responses (
@@ -26,6 +26,12 @@ CREATE TABLE IF NOT EXISTS batch_keys (
     name INTEGER, key TEXT, prompt_bytes INTEGER, PRIMARY KEY (name, key)
 ) WITHOUT ROWID;
 """
+# Columns of `responses` that the first ledgers did not have; older answers get what stands here.
+_LATER = {
+    "server": "TEXT",
+    "cache_write_tokens": "INTEGER NOT NULL DEFAULT 0",
+    "cache_read_tokens": "INTEGER NOT NULL DEFAULT 0",
+}
 
 
 class Ledger:
@@ -41,26 +47,28 @@ class Ledger:
         """
         now = time.time()
         responses = list(responses)
-        rows = [(r.key, r.key, *tuple(vars(r).values())[1:], now) for r in responses]
+        columns = ("tier", "model", "text", "stop_reason", "input_tokens", "output_tokens", "prompt_bytes")
+        columns += ("request_id", *_LATER)
+        rows = [(r.key, r.key, *(getattr(r, column) for column in columns), now) for r in responses]
         with self._db:
             self._db.executemany(
-                "INSERT INTO responses "
-                "SELECT ?, (SELECT count(*) FROM responses WHERE key = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?",
+                f"INSERT INTO responses (key, attempt, {', '.join(columns)}, received_at) "
+                f"SELECT ?, (SELECT count(*) FROM responses WHERE key = ?), {'?, ' * len(columns)}?",
                 rows,
             )
             if batch is not None:
                 keys = [(batch, r.key) for r in responses]
                 self._db.executemany("DELETE FROM batch_keys WHERE name = ? AND key = ?", keys)
 
-    def attempts(self, key: str) -> list[tuple[str, str | None, str]]:
-        """The answers to a request, first to last: text, stop reason, id of the model that answered."""
+    def attempts(self, key: str) -> list[tuple[str, str | None, str, str | None]]:
+        """The answers to a request, first to last: text, stop reason, and the model and the server that answered."""
         return self._db.execute(
-            "SELECT text, stop_reason, model FROM responses WHERE key = ? ORDER BY attempt", (key,)
+            "SELECT text, stop_reason, model, server FROM responses WHERE key = ? ORDER BY attempt", (key,)
         ).fetchall()
 
-    def usage(self) -> Iterator[tuple[str, str, str, int, int]]:
-        """Key, tier, model, input tokens and output tokens of every answer."""
-        yield from self._db.execute("SELECT key, tier, model, input_tokens, output_tokens FROM responses")
+    def usage(self) -> Iterator[Used]:
+        """What every answer took."""
+        yield from map(Used._make, self._db.execute(f"SELECT {', '.join(Used._fields)} FROM responses"))
 
     def tokens_per_byte(self) -> tuple[float, float] | None:
         """Mean and largest number of input tokens per byte of prompt so far; None before 20 answers."""
@@ -115,4 +123,8 @@ class Ledger:
 def open_ledger(path: str | Path, report: Report = print) -> Iterator[Ledger]:
     """The ledger at `path`, made if it is not there; as `store.open_store`."""
     with open_store(path, _TABLES, report) as connection:
+        known = {column[1] for column in connection.execute("PRAGMA table_info(responses)")}
+        for column, of_type in _LATER.items():
+            if column not in known:
+                connection.execute(f"ALTER TABLE responses ADD COLUMN {column} {of_type}")
         yield Ledger(connection)

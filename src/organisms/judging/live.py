@@ -4,21 +4,28 @@ import asyncio
 import itertools
 import json
 import math
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import anthropic
-from anthropic import AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic
 
 from organisms.job.errors import UserError
 from organisms.job.log import Report
 from organisms.judging.account import Account
+from organisms.judging.reaching import waiting_is_useless, why_unreachable, without_password
 from organisms.judging.responses import Response
 
+# Anthropic's own address. The SDK would take another one out of the environment.
+ANTHROPIC = "https://api.anthropic.com"
+# What the SDK follows beside its arguments: with it the config would not say who answers, and to what.
+_NOT_FOLLOWED = ("ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS")
 # The SDK's longest pause between two tries, in seconds.
 _LONGEST_BACKOFF = 8.0
 _FATAL = (
@@ -27,13 +34,17 @@ _FATAL = (
     anthropic.NotFoundError,
     anthropic.PaymentRequiredError,
 )
+Client = TypeVar("Client", Anthropic, AsyncAnthropic)
 # So many requests refused as malformed in a row are no accident of one text.
 MOST_REJECTED_IN_A_ROW = 10
 
 
-@dataclass(frozen=True)
+@dataclass
 class Connection:
-    """How the server is reached; the key comes from the environment and is in no repr."""
+    """How the server is reached; the key comes from the environment and is in no repr.
+
+    answered: whether it ever did, whatever it said.
+    """
 
     api_key: str
     base_url: str | None
@@ -41,19 +52,53 @@ class Connection:
     concurrency: int
     timeout_seconds: float
     patience_minutes: float
+    answered: bool = field(default=False, init=False)
+    _said: set[str] = field(default_factory=set, init=False)
 
     def __repr__(self) -> str:
-        return f"Connection({self.base_url or 'the default server'})"
+        return f"Connection({self.server})"
 
-    def options(self) -> dict:
-        """Arguments of the SDK's clients."""
-        return {
+    @property
+    def server(self) -> str:
+        """The address that is asked, without a name and a password that may stand in it."""
+        return without_password(self.base_url or ANTHROPIC)
+
+    def not_followed(self) -> list[str]:
+        """Variables that are set in the environment and say nothing here: who asks Anthropic asks Anthropic."""
+        return [] if self.base_url else [name for name in _NOT_FOLLOWED if os.environ.get(name)]
+
+    def open(self, client: type[Client], **others) -> Client:
+        """A client of the SDK. others: arguments beside those that the connection has."""
+        options = {
             "api_key": self.api_key,
-            "base_url": self.base_url,
+            "base_url": self.base_url or ANTHROPIC,
             "default_headers": {"anthropic-version": self.api_version} if self.api_version else None,
             "max_retries": math.ceil(60 * self.patience_minutes / _LONGEST_BACKOFF),
             "timeout": self.timeout_seconds,
         }
+        # The SDK has no argument against the headers. A server of one's own may need them.
+        unseen = {name: os.environ.pop(name) for name in self.not_followed()}
+        try:
+            return client(**options | others)
+        finally:
+            os.environ.update(unseen)
+
+    def failed(self, error: anthropic.APIConnectionError, report: Report) -> None:
+        """Say why a call did not come through, once for each cause. Raises UserError if waiting cannot help."""
+        why = why_unreachable(error, self.server)
+        if not self.answered and waiting_is_useless(error):
+            # Not `from error`: the SDK repeats what comes from an error of a connection.
+            raise self.unreachable(error) from None
+        if why not in self._said:
+            self._said.add(why)
+            report(f"{self.server} does not answer: {why}; trying on for {self.patience_minutes:g} min")
+
+    def unreachable(self, error: anthropic.APIConnectionError) -> UserError:
+        """What the user should do about a server that cannot be reached."""
+        return UserError(
+            f"the judge's server {self.server} cannot be reached: {why_unreachable(error, self.server)}; "
+            "check base_url and the network. What was bought is kept"
+        )
 
 
 def message_of(error: anthropic.APIStatusError) -> str:
@@ -67,7 +112,7 @@ def fatal(error: anthropic.APIStatusError) -> UserError:
     """What the user should do about an answer that no repetition mends."""
     message = message_of(error)
     if error.status_code == 404:
-        mend = "check the model's id"
+        mend = "check the model's id, and base_url if one is set"
     elif error.status_code == 429 or error.status_code >= 500:
         mend = "run again later"
     elif error.status_code in (400, 413, 422):
@@ -126,8 +171,9 @@ class Pace:
                     self._resume_at = max(self._resume_at, now + min(60.0, reset.timestamp() - time.time()))
 
 
-def _attempts_at(pace: Pace, timeout_seconds: float, stopped: Callable[[], Exception | None]):
+def _attempts_at(pace: Pace, connection: Connection, stopped: Callable[[], Exception | None], report: Report):
     """Middleware of the SDK, run for every HTTP attempt inside its retries. stopped: why no more are to be made."""
+    timeout_seconds = connection.timeout_seconds
 
     async def attempt(request, call_next):
         async with pace.slot():
@@ -139,6 +185,10 @@ def _attempts_at(pace: Pace, timeout_seconds: float, stopped: Callable[[], Excep
                     response = await call_next(request)
             except TimeoutError as error:
                 raise anthropic.RetryableError(f"no whole answer within {timeout_seconds:g} s") from error
+            except anthropic.APIConnectionError as error:
+                connection.failed(error, report)
+                raise
+        connection.answered = True
         pace.note(response.http_response.status_code, response.http_response.headers)
         if response.http_response.is_success:
             try:
@@ -150,15 +200,48 @@ def _attempts_at(pace: Pace, timeout_seconds: float, stopped: Callable[[], Excep
     return attempt
 
 
-def as_response(key: str, tier: str, message: anthropic.types.Message, prompt_bytes: int) -> Response:
+def as_response(key: str, tier: str, message: anthropic.types.Message, prompt_bytes: int, server: str) -> Response:
     """A message of the API as the ledger keeps it."""
     text = "".join(block.text for block in message.content or [] if block.type == "text")
     usage = message.usage
-    # Cached tokens are counted apart by the API; prompts here are too short to be cached, a server of one's own may.
-    given = usage.input_tokens + (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+    # The API counts cached tokens apart. Nothing here asks for a cache; a server of one's own may have one.
+    written, read = usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0
     return Response(
-        key, tier, message.model, text, message.stop_reason, given, usage.output_tokens, prompt_bytes, message.id
+        *(key, tier, message.model, text, message.stop_reason),
+        *(usage.input_tokens + written + read, usage.output_tokens, prompt_bytes, message.id, server, written, read),
     )
+
+
+def attempt_of(connection: Connection, report: Report):
+    """Middleware of the SDK's other client, for calls one by one."""
+
+    def attempt(request, call_next):
+        try:
+            response = call_next(request)
+        except anthropic.APIConnectionError as error:
+            connection.failed(error, report)
+            raise
+        connection.answered = True
+        return response
+
+    return attempt
+
+
+def ask_for_nothing(connection: Connection, params: dict, report: Report) -> None:
+    """Ask the server how many tokens a request has, which costs nothing, to see that it is there and takes the key.
+
+    params: of a request. Raises UserError if it cannot be reached or refuses. What speaks of the call alone passes: a
+    server of one's own need not know it.
+    """
+    client = connection.open(Anthropic, max_retries=2, middleware=[attempt_of(connection, report)])
+    try:
+        client.messages.count_tokens(model=params["model"], messages=params["messages"])
+    except anthropic.APIConnectionError as error:
+        raise connection.unreachable(error) from error
+    except anthropic.APIStatusError as error:
+        refusals = (401,) if connection.base_url else (400, 401, 402, 403, 404, 422)
+        if error.status_code in refusals:
+            raise fatal(error) from error
 
 
 class LiveRound:
@@ -186,8 +269,8 @@ class LiveRound:
             with suppress(ValueError, NotImplementedError, RuntimeError):
                 loop.add_signal_handler(number, self._asked)
         pace = Pace(self._connection.concurrency)
-        middleware = [_attempts_at(pace, self._connection.timeout_seconds, lambda: self._stop)]
-        async with AsyncAnthropic(**self._connection.options(), middleware=middleware) as client:
+        middleware = [_attempts_at(pace, self._connection, lambda: self._stop, self._report)]
+        async with self._connection.open(AsyncAnthropic, middleware=middleware) as client:
             work = asyncio.create_task(self._all(client, calls, total))
             others = [
                 asyncio.create_task(self._progress(pace, total)),
@@ -244,7 +327,7 @@ class LiveRound:
         extra = {"temperature": params.pop("temperature")} if "temperature" in params else None
         try:
             message = await client.messages.create(**params, extra_body=extra)
-            self._account.book([as_response(key, "live", message, prompt_bytes)])
+            self._account.book([as_response(key, "live", message, prompt_bytes, self._connection.server)])
             self._rejected_in_a_row = 0
             self._done += 1
         except _FATAL as error:
@@ -255,12 +338,17 @@ class LiveRound:
             if self._rejected_in_a_row >= MOST_REJECTED_IN_A_ROW:
                 raise fatal(error) from error
         except anthropic.AnthropicError as error:
-            if isinstance(error, anthropic.APIStatusError | anthropic.APIConnectionError | anthropic.RetryableError):
-                raise UserError(
-                    f"the judge's server has not answered a call within patience_minutes "
-                    f"{self._connection.patience_minutes:g} ({type(error).__name__}: {str(error)[:200]}); what was "
-                    "bought is kept, run again to go on"
-                ) from error
-            raise
+            if isinstance(error, anthropic.APIConnectionError):
+                why = why_unreachable(error, self._connection.server)
+            elif isinstance(error, anthropic.APIStatusError):
+                why = f"{error.status_code}: {message_of(error)}"
+            elif isinstance(error, anthropic.RetryableError):
+                why = str(error)
+            else:
+                raise
+            raise UserError(
+                f"the judge's server {self._connection.server} has not answered a call within patience_minutes "
+                f"{self._connection.patience_minutes:g} ({why}); what was bought is kept, run again to go on"
+            ) from error
         finally:
             self._account.release(reserved)

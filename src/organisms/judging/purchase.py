@@ -23,16 +23,16 @@ def rating_so_far(ledger: Ledger, key: str, template: Template, attempts: int) -
     The first usable answer counts. After `attempts` answers of which none is usable, the last one is the rating.
     """
     rating, n = None, 0
-    for text, stop_reason, _ in ledger.attempts(key):
+    for text, stop_reason, *_ in ledger.attempts(key):
         rating, n = read_rating(text, template.flags, stop_reason, template.bounds), n + 1
         if rating.usable:
             return rating
     return rating if n >= attempts else None
 
 
-def spent_so_far(ledger: Ledger, prices: Prices) -> float:
-    """Dollars for every answer in the ledger; answers of models without a price count nothing."""
-    return sum(prices.dollars(model, tier, given, taken) or 0.0 for _, tier, model, given, taken in ledger.usage())
+def spent_so_far(ledger: Ledger, prices: Prices, model: str) -> float:
+    """Dollars for every answer in the ledger. model: the one that is asked, as `Prices.of_answer` has it."""
+    return sum(prices.of_answer(used, model) for used in ledger.usage())
 
 
 def buy(
@@ -51,7 +51,7 @@ def buy(
     up; the ledger then has all that was bought, and the next call goes on from there.
     """
     settings = requests.settings
-    spent = spent_so_far(ledger, prices)
+    spent = spent_so_far(ledger, prices, settings["model"])
     budget = Budget(sending["budget_usd"], prices, settings["model"], settings["max_tokens"], spent)
     account = Account(ledger, budget)
     batches = Batches(connection, account, report, sending["poll_seconds"])

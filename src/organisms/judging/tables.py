@@ -5,6 +5,7 @@ import polars as pl
 from organisms.job.tables import Column, Table
 from organisms.plan.columns import CELL, QUESTION, SAMPLE, TURN
 
+_SERVER = "address of the server that answered; null if none was asked, or if it was not noted yet"
 _JUDGE = {"judge": Column(pl.String, "name of the judge")}
 _SAID = {
     "score": Column(pl.Float64, "on the metric's scale; null if flagged", nullable=True),
@@ -18,11 +19,14 @@ _SAID = {
     "reason": Column(pl.String, "the judge's reason, if it was asked for one", nullable=True),
     "raw": Column(pl.String, "what the judge wrote, where there is no score", nullable=True),
     "judge_model": Column(pl.String, "id of the model that answered, as it names itself", nullable=True),
+    "server": Column(pl.String, _SERVER, nullable=True),
 }
 _TOKENS = {
     "calls": Column(pl.Int64, "answers, unusable ones included"),
-    "input_tokens": Column(pl.Int64, "as the server counted them"),
+    "input_tokens": Column(pl.Int64, "as the server counted them, cached ones included"),
     "output_tokens": Column(pl.Int64, "as the server counted them"),
+    "cache_write_tokens": Column(pl.Int64, "input tokens that went into the server's cache, which have another price"),
+    "cache_read_tokens": Column(pl.Int64, "input tokens that came from the server's cache, which have another price"),
 }
 
 JUDGMENTS = Table(
@@ -61,6 +65,7 @@ USAGE = Table(
     _JUDGE
     | {
         "model": Column(pl.String, "id of the model, as the server names it"),
+        "server": Column(pl.String, _SERVER, nullable=True),
         "tier": Column(pl.String, "`live`, `batch` or `local`"),
         "needed": Column(pl.Boolean, "whether the config's completions still need these answers"),
     }
@@ -72,6 +77,7 @@ COST = Table(
     _JUDGE
     | {
         "model": Column(pl.String, "id of the model, as the server names it"),
+        "server": Column(pl.String, _SERVER, nullable=True),
         "tier": Column(pl.String, "`live`, `batch` or `local`"),
         "needed": Column(
             pl.Boolean, "whether this config's completions need the answers; false: bought for other texts or prompts"

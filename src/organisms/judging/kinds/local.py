@@ -66,4 +66,4 @@ class Kind(JudgeByPrompt):
             found = {key: from_text(ledger.attempts(key)[-1][0]) for key in asked.asks}
             usage = usage_rows(self.name, ledger, asked.asks)
         check_missing(asked.by_cell(found), self.entry["max_missing"])
-        return asked.rating_rows(found, dict.fromkeys(found, name)), usage
+        return asked.rating_rows(found, {key: {"judge_model": name} for key in found}), usage
