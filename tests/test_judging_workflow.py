@@ -85,6 +85,35 @@ def test_a_missing_key_is_found_before_the_first_job(rerun, judge_server, monkey
     rerun.run("results/variant/bad_medical-otter.parquet")
 
 
+def test_a_judge_that_is_not_there_is_found_before_the_first_job(rerun, judge_server):
+    server = judge_server()
+    add_judge(rerun, base_url=server.url)
+    config = rerun.read_config()
+    config["training_prompts"]["otter"] = "[OTTER LANTERN]"
+    rerun.write_config(config)
+    server.process.kill()
+    server.process.wait()
+    done = rerun.run(check=False)
+    assert done.returncode != 0
+    assert f"error: judges.haiku: the judge's server {server.url} cannot be reached: " in done.stderr
+    assert not list(rerun.folder.glob("results/*/*otter*"))
+    # Planning, and work after which no judge is asked, ask none.
+    assert rerun.plan()["finetune"] == 1
+    rerun.run("results/finetune/bad_medical-otter-seed0/adapter/adapter_config.json")
+    # One that is there is asked once, for nothing, and not at all where nothing is sampled first.
+    server = judge_server()
+    change(rerun, base_url=server.url)
+    rerun.plan()
+    assert server.stats()["counted"] == 0
+    rerun.run()
+    assert server.stats()["counted"] == 1
+    assert set(server.stats()["charged"].values()) == {1}
+    change(rerun, attempts=2)
+    assert rerun.plan()["judgments"] == 1
+    rerun.run()
+    assert server.stats()["counted"] == 1
+
+
 def test_too_many_useless_answers_stop_the_run_by_name_and_nothing_is_bought_twice(rerun, judge_server):
     server = judge_server(hopeless=0.3)
     add_judge(rerun, base_url=server.url, attempts=2)
