@@ -9,21 +9,26 @@ that the list does not excuse (`survives`, with the reason), or if a patch no lo
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
 from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import wait
 from pathlib import Path
-from queue import Queue
 
+import pytest
 import yaml
 from conftest import ROOT, copy_workflow
 from tabulate import tabulate
 
 LIST = ROOT / "tests" / "mutants.yaml"
+# Imported once for all defects, which are then planted in forks: importing takes longer than most tests.
+LIBRARIES = ("altair", "datasets", "krippendorff", "peft", "polars", "scipy.stats", "sklearn.metrics", "torch", "trl")
+FORK = multiprocessing.get_context("fork")
 # In seconds: a defect may well be a loop without an end.
 LONGEST = 900
 
@@ -58,61 +63,80 @@ def does_not_apply(found: list[Mutant]) -> list[Mutant]:
     return [one for one in found if one.planted((ROOT / one.file).read_text(encoding="utf-8")) is None]
 
 
-def first_failure(folder: Path, tests: tuple[str, ...]) -> str | None:
-    """The first fast test that fails in a copy; None if all pass. Raises RuntimeError if none could be run."""
-    # Without PYTHONPATH a copy imports itself; without .pyc files a change within a second is seen.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
-    command += ["-m", "not slow and not slurm and not faults", *(f"tests/test_{name}.py" for name in tests)]
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST
-        )
-    except subprocess.TimeoutExpired:
-        return f"no end within {LONGEST} s"
-    if done.returncode == 0:
+def run_tests(folder: Path, tests: tuple[str, ...], said: Path) -> None:
+    """In a process of its own: fast tests of a copy, until one fails. said: where pytest's output goes."""
+    os.chdir(folder)
+    with said.open("w", encoding="utf-8") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    # What is of this folder is the copy's from here on; without .pyc files a change within a second is seen.
+    sys.path.remove(str(ROOT / "tests"))
+    del sys.modules["conftest"]
+    sys.dont_write_bytecode = True
+    arguments = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow and not slurm and not faults"]
+    sys.exit(pytest.main([*arguments, *(f"tests/test_{name}.py" for name in tests)]))
+
+
+def first_failure(exit_code: int | None, said: Path) -> str | None:
+    """The first test that failed; None if all passed. Raises RuntimeError if none could be run."""
+    if exit_code == 0:
         return None
-    said = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if not said:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return said[0].split(" - ")[0].removeprefix("FAILED ").removeprefix("ERROR ").removeprefix("tests/")
+    text = said.read_text(encoding="utf-8")
+    failed = [line for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if failed:
+        return failed[0].split()[1].removeprefix("tests/")
+    if exit_code is None or exit_code < 0:
+        return "no end, or a crash"
+    raise RuntimeError(text[-2000:])
 
 
-def plant_all(found: list[Mutant], workers: int) -> list[str | None]:
+def copied(folder: Path) -> Path:
+    """A copy of what fast tests read."""
+    folder.mkdir()
+    copy_workflow(folder)
+    for name in ("tests", "docs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def plant_all(found: list[Mutant], workers: int) -> dict[Mutant, str | None]:
     """Of each defect the first test that notices it, or None."""
-    with tempfile.TemporaryDirectory() as work, ThreadPoolExecutor(workers) as pool:
-        free: Queue[Path] = Queue()
-        for n in range(workers):
-            folder = Path(work) / str(n)
-            folder.mkdir()
-            copy_workflow(folder)
-            for name in ("tests", "docs"):
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            shutil.copy2(ROOT / "pyproject.toml", folder)
-            free.put(folder)
-
-        def run(tests: tuple[str, ...], mutant: Mutant | None = None) -> str | None:
-            folder = free.get()
-            try:
-                if mutant is None:
-                    return first_failure(folder, tests)
-                path = folder / mutant.file
-                text = path.read_text(encoding="utf-8")
-                path.write_text(mutant.planted(text), encoding="utf-8")
-                try:
-                    noticed = first_failure(folder, tests)
-                finally:
-                    path.write_text(text, encoding="utf-8")
-                print(f"{'caught  ' if noticed else 'SURVIVES'} {mutant.file}: {mutant.why}", flush=True)
-                return noticed
-            finally:
-                free.put(folder)
-
-        # Tests that fail anyway would notice everything.
-        if failed := run(tuple(dict.fromkeys(name for mutant in found for name in mutant.tests))):
-            sys.exit(f"error: {failed} fails without any defect; mend it first")
-        return list(pool.map(lambda mutant: run(mutant.tests, mutant), found))
+    for name in LIBRARIES:
+        import_module(name)
+    # Tests that fail anyway would notice everything.
+    nothing = Mutant("pyproject.toml", tuple(dict.fromkeys(name for one in found for name in one.tests)), "", "", "")
+    noticed: dict[Mutant, str | None] = {}
+    waiting, running = [nothing, *found], {}
+    with tempfile.TemporaryDirectory() as work:
+        free = [copied(Path(work) / str(n)) for n in range(workers)]
+        while waiting or running:
+            while waiting and free and nothing not in [mutant for mutant, *_ in running.values()]:
+                mutant, folder = waiting.pop(0), free.pop()
+                if mutant is not nothing:
+                    path = folder / mutant.file
+                    path.write_text(mutant.planted(path.read_text(encoding="utf-8")), encoding="utf-8")
+                process = FORK.Process(target=run_tests, args=(folder, mutant.tests, Path(f"{folder}.txt")))
+                process.start()
+                running[process] = (mutant, folder, time.monotonic() + LONGEST)
+            wait([process.sentinel for process in running], timeout=1)
+            for process, (mutant, folder, deadline) in list(running.items()):
+                if process.is_alive() and time.monotonic() > deadline:
+                    process.kill()
+                    process.join()
+                if process.is_alive():
+                    continue
+                del running[process]
+                process.join()
+                test = first_failure(process.exitcode, Path(f"{folder}.txt"))
+                shutil.copy2(ROOT / mutant.file, folder / mutant.file)
+                free.append(folder)
+                if mutant is not nothing:
+                    noticed[mutant] = test
+                    print(f"{'caught  ' if test else 'SURVIVES'} {mutant.file}: {mutant.why}", flush=True)
+                elif test:
+                    sys.exit(f"error: {test} fails without any defect; mend it first")
+    return noticed
 
 
 def main() -> int:
@@ -124,7 +148,10 @@ def main() -> int:
     found = [mutant for mutant in mutants(arguments.list) if arguments.only in mutant.file]
     stale = does_not_apply(found)
     found = [mutant for mutant in found if mutant not in stale]
-    noticed = dict(zip(found, plant_all(found, arguments.workers), strict=True))
+    # A core for each; and no package of this folder but the copies'.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.pop("PYTHONPATH", None)
+    noticed = plant_all(found, arguments.workers)
     files = dict.fromkeys(mutant.file for mutant in found)
     rows = []
     for file in files:
