@@ -23,7 +23,9 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         # Asking for a port that is no number raises.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+        )
     except ValueError:
         return False
 
