@@ -320,9 +320,9 @@ def test_a_server_that_has_answered_is_waited_for_and_why_is_said_once(nobody):
     # It need never have answered for this one: a network may come back.
     Connection("key", f"http://{nobody}", None, 1, 1, 30).failed(reset, said.append)
     assert [line.split(": ", 1)[1] for line in said] == [
-        f"{nobody} refuses the connection; trying on for 30 min",
-        "Connection reset by peer; trying on for 30 min",
-        "Connection reset by peer; trying on for 30 min",
+        f"{nobody} refuses the connection; trying again",
+        "Connection reset by peer; trying again",
+        "Connection reset by peer; trying again",
     ]
 
 

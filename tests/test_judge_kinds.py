@@ -281,7 +281,7 @@ def test_the_judges_of_a_config_are_opened_by_name(raw_config):
 
 
 @pytest.mark.parametrize(
-    "address", ["api.example.com", "localhost:8000", "https://", "ftp://host", "http://h:port", " "]
+    "address", ["api.example.com", "localhost:8000", "https://", "ftp://host", "http://h:port", " http://h"]
 )
 def test_an_address_that_is_none_is_refused_before_any_job(raw_config, address):
     with pytest.raises(UserError) as error:

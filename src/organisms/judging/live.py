@@ -91,7 +91,7 @@ class Connection:
             raise self.unreachable(error) from None
         if why not in self._said:
             self._said.add(why)
-            report(f"{self.server} does not answer: {why}; trying on for {self.patience_minutes:g} min")
+            report(f"{self.server} does not answer: {why}; trying again")
 
     def unreachable(self, error: anthropic.APIConnectionError) -> UserError:
         """What the user should do about a server that cannot be reached."""

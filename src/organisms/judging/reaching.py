@@ -9,6 +9,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+# Of looking up a name that does not exist, or has no address; not every system tells the two apart.
+_NO_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 # What no repetition mends, as long as the server has never answered.
 _HOPELESS = (
     ConnectionRefusedError,
@@ -34,7 +36,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _no_such_name(error: BaseException) -> bool:
-    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    return isinstance(error, socket.gaierror) and error.errno in _NO_NAME
 
 
 def waiting_is_useless(error: BaseException) -> bool:

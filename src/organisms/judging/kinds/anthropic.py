@@ -23,9 +23,10 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         # Asking for a port that is no number raises.
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+    return known and not re.search(r"\s", url)
 
 
 class Kind(JudgeByPrompt):
