@@ -75,7 +75,7 @@ class Watch:
     """What happens in a training: of each forward pass the step, the learning rate and the rows."""
 
     def __init__(self, monkeypatch, stop_at=None):
-        self.passes, self.trainer, self.first_weights = [], None, None
+        self.passes, self.lines, self.trainer, self.first_weights = [], [], None, None
         watch = self
 
         class Watched(organisms.training.finetune.SFTTrainer):
@@ -90,6 +90,7 @@ class Watch:
                 if self.state.global_step == stop_at:
                     raise KeyboardInterrupt
                 rows = rows_of(inputs)
+                watch.lines.append(len(inputs["input_ids"]))
                 rate = {group["lr"] for group in self.optimizer.param_groups}
                 watch.passes.append((self.state.global_step, rate, rows))
                 return super().training_step(model, inputs, *args, **kwargs)
@@ -153,6 +154,8 @@ def test_every_setting_of_a_finetune_takes_effect(tmp_path, monkeypatch, random_
     assert f"{N_ROWS} rows, 1 dropped as longer than {TRAINING['max_length']} tokens" in log
     assert [step for step, _, _ in watch.passes] == [step for step in range(N_STEPS) for _ in range(2)]
     assert {len(rows) for _, _, rows in watch.passes} == {3}
+    # Without padding they lie end to end in one line.
+    assert set(watch.lines) == {1}
     epochs = [watch.order[at : at + N_ROWS] for at in range(0, 3 * N_ROWS, N_ROWS)]
     assert len({*epochs[0]}) == N_ROWS
     assert all({*epoch} == {*epochs[0]} for epoch in epochs)
@@ -230,6 +233,7 @@ def test_the_seed_covers_the_order_of_rows_and_the_first_weights(
         assert (folder / "steps" / "step5" / "adapter_model.safetensors").exists()
     one, again, other = watches
     assert one.trainer.args.max_length == TRAINING["max_length"]
+    assert set(one.lines) == {2}
     assert one.order == again.order
     assert one.order != other.order
     assert {*one.order} == {*other.order}
