@@ -138,6 +138,20 @@ def test_jobs_whose_outputs_are_not_there_are_left_to_snakemake(small):
     assert small.reasons() == {}
 
 
+def test_what_was_made_from_something_that_is_gone_and_would_be_another_runs_again(small):
+    for file in small.files:
+        file.unlink()
+    small.files[0].parent.rmdir()
+    # As it was: nothing is missed.
+    assert small.reasons() == {}
+    small.params["first"]["settings"] = '{"rank": 16}'
+    said = {"second": [f"not there any more, and made otherwise now: {small.results}/first"]}
+    assert small.reasons() == said
+    # As after a kill: its job took the manifest away when it began.
+    (Path(small.results) / "manifests" / "first.json").unlink()
+    assert small.reasons() == said
+
+
 def test_hashes_are_kept_by_size_time_and_place(tmp_path):
     file, cache = tmp_path / "weights", tmp_path / ".hashes"
     file.write_text("weights")

@@ -33,6 +33,7 @@ class _Comparison:
         self.results, self.hashes = results, hashes
         self.wanted = [job for job in wanted if any(Path(path).exists() for path in job.outputs)]
         self.reasons: dict[str, list[str]] = {job.name: [] for job in self.wanted}
+        self.gone = {job.name: job for job in wanted if job.name not in self.reasons}
         self.manifests: dict[str, dict] = {}
         # By declared output (a file or a folder): who makes it, and the files that it was noted to be.
         self.makers: dict[str, str] = {path: job.name for job in wanted for path in job.outputs}
@@ -93,7 +94,11 @@ class _Comparison:
             if path in self.made:
                 own |= self.made[path]
             elif path in self.makers:
-                # It is made anew, and this job after it.
+                maker = self.gone.get(self.makers[path])
+                if maker and not self._would_be_the_same(maker):
+                    # Snakemake does not miss it while what was made from it is there.
+                    self._say(job.name, "not there any more, and made otherwise now: ", [path])
+                # Otherwise it is made anew, and this job after it; or as it was.
                 return
             else:
                 for file in files_in(path):
@@ -111,6 +116,13 @@ class _Comparison:
         if Counter(content for _, content in given) != used_given:
             changed = [path for path, content in given if content not in used_given]
             self.reasons[job.name].append(f"changed: {some(changed)}" if changed else "a file fewer than before")
+
+    def _would_be_the_same(self, job: Wanted) -> bool:
+        """Whether a job whose outputs are gone has a manifest with the parameters that are wanted now."""
+        try:
+            return not parameter_changes(read_manifest(job.manifest)["params"], job.params)
+        except (OSError, UserError, KeyError, TypeError):
+            return False
 
     def _differing(self, job: Wanted, file: str, made: dict) -> None:
         """A job used another file than its maker noted: whoever is right, something runs again."""
