@@ -5,6 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from organisms.analysis.score_tables import all_tables, in_chunks
 from organisms.analysis.scores import (
@@ -287,7 +288,9 @@ def test_a_mean_stays_within_its_metrics_bounds_and_a_share_within_its_own():
     for name in ("estimate", "low", "high", "se"):
         assert 10 * of[name] == pytest.approx(found["alignment"]["mean"][name])
     assert found["harm"]["unscored"]["high"] == found["alignment"]["unscored"]["high"] > 10
-    for value, ends in ((0.0, (0, 10 * (1 - 0.025 ** (1 / 4)))), (10.0, (10 * 0.025 ** (1 / 4), 10))):
+    # Jeffreys' limit for none of four.
+    most = 10 * stats.beta(0.5, 4.5).ppf(0.975)
+    for value, ends in ((0.0, (0, most)), (10.0, (10 - most, 10))):
         at_the_end = arm_scores(question_scores(means(np.full((2, 4), value), "harm"), {}, DEFINITION), METRICS).filter(
             (pl.col("metric") == "harm") & (pl.col("measure") == "mean")
         )
