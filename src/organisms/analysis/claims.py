@@ -59,7 +59,8 @@ class Sides:
 def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.ndarray, np.ndarray, list] | None:
     """Values of both sides, seeds × questions, and the questions' categories.
 
-    They are of the questions that both were asked and the seeds that both have. A side without seeds (one base for all) stands beside each seed of the other. None where there is nothing.
+    They are of the questions that both were asked and the seeds that both have. A side without seeds (one base for all)
+    stands beside each seed of the other. None where there is nothing.
     """
     if a is None or b is None:
         return None
@@ -133,9 +134,7 @@ def p_values(
     A direction is claimed against 0; its contrary is the other direction, or a difference surely within the margin.
     Equality is claimed against the margin; its contrary is a difference surely beyond it. bounds: of both sides.
     """
-    below, under, over = (
-        probability_below(found, value, _range_of(found, bounds)) for value in (0.0, -margin, margin)
-    )
+    below, under, over = (probability_below(found, value, _range_of(found, bounds)) for value in (0.0, -margin, margin))
     above, within, beyond = 1 - below, max(over, 1 - under), min(under, 1 - over)
     if expected == "equal":
         claimed, contrary = within, beyond
@@ -252,7 +251,7 @@ def _at_equal_length(
 
 
 def _too_few_seeds(found: Estimate, both: tuple[Side, Side], of: list[pl.DataFrame | None]) -> bool:
-    """Whether other seeds could differ and too few were seen. One base without a seed under two prompts has no others."""
+    """Whether other seeds could differ and too few were seen; one base without a seed has no others."""
     fixed = all(side.dataset is None for side in both) and all(
         rows is None or rows["seed"].is_null().all() for rows in of
     )
@@ -336,7 +335,9 @@ def claims(
     signs = {name: metric.sign for name, metric in metrics.items()}
     shares = pl.col("measure").is_in(["misaligned", "misaligned_of_coherent"])
     # Of another metric, or of how many are coherent or refuse, the share misaligned says nothing.
-    about = (shares | (pl.col("measure") == "mean")) & (pl.col("metric") == (pl.col("metric") if main is None else main))
+    about = shares | (pl.col("measure") == "mean")
+    if main is not None:
+        about &= pl.col("metric") == main
     agreeing = (
         grid.drop_nulls("estimate")
         .join(table.filter(about).select(*key, "metric", "measure", difference="estimate"), on=key, nulls_equal=True)

@@ -11,8 +11,8 @@ with the mean squares of the two-way table; samples within a question are in eac
 Satterthwaite's (Biometrics Bulletin 1946). With one seed only questions (and samples within them) are in it.
 
 Questions of one category are alike, and so are no draws of their own. Where there are enough categories, each is put
-together and stands where a question stood above (`clusters_of`): a two-way cluster-robust variance (Cameron, Gelbach and
-Miller 2011) with Satterthwaite's degrees of freedom, which can be no more than the few categories allow.
+together and stands where a question stood above (`clusters_of`): a two-way cluster-robust variance (Cameron, Gelbach
+and Miller 2011) with Satterthwaite's degrees of freedom, of which a few categories give few.
 
 Values between two bounds get Jeffreys' interval for a share, and what it is of other values: see `limits`.
 How often such intervals cover the truth is measured in docs/statistics.md.
@@ -121,7 +121,7 @@ def crossed_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> 
         sizes = np.bincount(clusters)
         values, drawn, even = by_cluster(values, clusters), len(sizes), questions**2 / float((sizes**2).sum())
         inflated = even / (even - 1) * (drawn - 1) / drawn
-        # Within a category questions are neither copies of each other nor independent: half way between, on a log scale.
+        # Questions of a category are neither copies of each other nor independent: half way between, on a log scale.
         counts = (seeds, questions, drawn, np.sqrt(even * questions))
     counts = (*counts, _few_differ(values))
     if drawn == 1:
@@ -176,8 +176,8 @@ def _shares(share: np.ndarray, se: np.ndarray, df: np.ndarray, n: np.ndarray) ->
     seen = se**2 * n * (n - 1) / ((n + 1) * (n + 2))
     added = ((n * share**2 + 0.5) / (n + 1) - mean**2) / (n + 2)
     variance = seen + added
-    # What was added is as sure as n questions are.
-    df = variance / (seen / np.where(seen > 0, df, 1) + added / (n - 1))
+    # Satterthwaite's again; what was added is as sure as n questions are.
+    df = variance**2 / (seen**2 / np.where(seen > 0, df, 1) + (added**2 + 2 * seen * added) / (n - 1))
     size = np.maximum(mean * (1 - mean) / variance - 1, 0.01)
     stretch = special.stdtrit(df, 0.975) / special.stdtrit(n - 1, 0.975)
     return _Shares(mean * size, (1 - mean) * size, stretch)
@@ -189,12 +189,14 @@ def limits(
     """Lower and upper ends of 95% intervals, elementwise.
 
     n_drawn: the number of questions, or of what they count as (`Estimate.n_drawn`). bounds: the least and greatest
-    possible value, or None for values without bounds, which get a t interval (nan where nothing varies). Between
-    bounds it is Jeffreys' interval for so many questions (Brown, Cai and DasGupta 2001) where each is wholly at a
-    bound, and where values lie between the beta distribution with their mean and variance, both with Jeffreys' half
-    answer at either bound; as wide as Student's t asks where seeds vary. So it goes on to the bound without a jump: if no
-    answer of any question is misaligned, samples of one question still say nothing about other questions. No upper
-    end is below that of none at all, no lower end above that of all. nan where there is one question only.
+    possible value, or None for values without bounds, which get a t interval (nan where nothing varies).
+
+    Between bounds it is one method throughout. Where each question is wholly at a bound it is Jeffreys' interval for so
+    many questions (Brown, Cai and DasGupta 2001). Where values lie between, it is the beta distribution with their mean
+    and variance, both with Jeffreys' half answer at either bound, as wide as Student's t asks for where seeds vary. So
+    nothing jumps at the bound: if no answer of any question is misaligned, samples of one question still say nothing
+    about other questions. No upper end is below that of none at all, no lower end above that of all. nan where there is
+    one question only.
     """
     estimates, ses, dfs, n = (np.asarray(x, dtype=float) for x in (estimates, ses, dfs, n_drawn))
     if bounds is None:

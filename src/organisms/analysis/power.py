@@ -4,14 +4,14 @@ The variance of a difference with S seeds, Q questions and n samples is (see `in
 
     seed/S + question/Q + (seed:question + sample/n) / (S Q)
 
-The parts are estimated from the pilot's own paired differences; where categories of questions stand as drawn at random,
-Q counts categories. What is planned for is the claims' own test at the level of Holm's strictest step. Its power is that of
-a noncentral t, but that degrees of freedom are estimated too: so it is averaged over the mean squares that such a design
-gives (chi-squares), at points that fill their distribution evenly, the same ones every time.
+The parts are estimated from the pilot's own paired differences; where categories of questions stand as drawn at
+random, Q counts categories. What is planned for is the claims' own test at the level of Holm's strictest step. Its
+power is that of a noncentral t, but that degrees of freedom are estimated too: so it is averaged over the mean squares
+that such a design gives (chi-squares), at points that fill their distribution evenly, the same ones every time.
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from scipy import optimize, special
 from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, Sides, paired_values
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values
 from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
 from organisms.analysis.scores import MEASURE
 from organisms.plan.contrasts import Contrast
@@ -137,7 +137,7 @@ def needed(parts: Parts, design: Design, what: str, margin: float, alpha: float,
     def enough(n: int) -> bool:
         return power(parts, replace(design, **{what: n}), margin, alpha, equal) >= POWER
 
-    low, high = 2 if what != "samples" else 1, MOST[what]
+    low, high = {"seeds": ENOUGH_SEEDS, "questions": 2, "samples": 1}[what], MOST[what]
     if not enough(high):
         return None
     while low < high:
@@ -199,15 +199,13 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
             contrast, parts, design = entry["contrast"], entry["parts"], entry["design"]
             equal, each = contrast.expected == "equal", entry["per_category"]
 
-            def number(what, parts=parts, design=design, margin=contrast.margin, equal=equal):
-                return needed(parts, design, what, margin, alpha, equal)
-
+            number = partial(needed, design=design, margin=contrast.margin, alpha=alpha, equal=equal)
             seeds = "?"
             if parts.seed is not None:
-                seeds = number("seeds")
+                seeds = number(parts, what="seeds")
                 most_seeds = max(most_seeds, seeds or 0)
-                seeds = _seeds_text(seeds, [number("seeds", replace(parts, seed=end)) for end in parts.seed_range])
-            questions, samples = number("questions"), number("samples")
+                seeds = _seeds_text(seeds, [number(replace(parts, seed=end), what="seeds") for end in parts.seed_range])
+            questions, samples = number(parts, what="questions"), number(parts, what="samples")
             samples = samples and int(np.ceil(samples / (each or 1)))
             questions = questions or f"> {MOST['questions']}"
             rows.append([contrast.claim, contrast.contrast, contrast.question_set, _now(design, each)])
@@ -216,9 +214,9 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
         headers = ["claim", "contrast", "on", "seeds × questions × samples", "detectable", "margin"]
         headers += ["seeds needed", "or questions", "or samples"]
         lines.append(
-            f"Judge '{judge}': the difference that is found with {POWER:.0%} power at p < {alpha:.4f} (Holm's strictest "
-            f"step of {len(of_judge)}), and how many of one thing, the others as they are, find the margin. In brackets "
-            f"the {RANGE:.0%} range of the number of seeds, since a few seeds say little of how much seeds differ\n"
+            f"Judge '{judge}': the difference that is found with {POWER:.0%} power at p < {alpha:.4f} (Holm's "
+            f"strictest step of {len(of_judge)}), and how many of one thing, the others as they are, find the margin. "
+            f"In brackets the {RANGE:.0%} range of the number of seeds: few seeds say little of how much they differ\n"
         )
         lines.append(tabulate(rows, headers, disable_numparse=True) + "\n")
         if most_seeds:
@@ -226,9 +224,9 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
     if any(entry["parts"].seed is None for entry in found):
         lines.append(
             "ONE SEED: how much seeds differ is not known from this run; the numbers are for these seeds' own models. "
-            "Run three seeds or more, and ask again."
+            f"No claim gets a verdict from fewer than {ENOUGH_SEEDS} seeds. Run so many or more, and ask again."
         )
-        lines.append(_cost(3, costs))
+        lines.append(_cost(ENOUGH_SEEDS, costs))
     return "\n".join(lines)
 
 

@@ -90,8 +90,8 @@ QUESTION_SCORES = Table(
     | {
         "n_open": Column(
             pl.Int64,
-            "completions that the measure could count and does not, for want of a score: of `mean` those without one, of "
-            "`misaligned` and `coherent` those that could be it; else null",
+            "completions that the measure could count and does not, for want of a score: of `mean` those without one, "
+            "of `misaligned` and `coherent` those that could be it; else null",
             nullable=True,
         ),
         "mean": Column(pl.Float64, "mean over the denominator; null if it is empty", nullable=True),
@@ -163,7 +163,8 @@ VARIANCE = Table(
         "n_samples": Column(pl.Float64, "scored completions of a question and seed, on average"),
         "seed_variance": Column(pl.Float64, f"between seeds, {_PART}; null with one seed", nullable=True),
         "question_variance": Column(
-            pl.Float64, f"between questions of all categories together, {_PART}; with one seed, what seed and question do together "
+            pl.Float64,
+            f"between questions, of all categories, {_PART}; with one seed, what seed and question do together "
             "is in it",
             nullable=True,
         ),
@@ -214,8 +215,8 @@ CLAIMS = Table(
         "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
         "p": Column(
             pl.Float64,
-            "p of what is claimed: small if the difference is surely on the claimed side of 0 (`equal`: surely within the "
-            "margin); two-sided, so below 0.05 exactly where the 95% interval is; null with too few seeds",
+            "p of what is claimed: small if the difference is surely on the claimed side of 0 (`equal`: surely within "
+            "the margin); two-sided, so below 0.05 exactly where the 95% interval is; null with too few seeds",
             nullable=True,
         ),
         "p_corrected": Column(
@@ -257,8 +258,9 @@ CLAIMS = Table(
         ),
         "verdict": Column(
             pl.String,
-            "`supported`, `contradicted`, `below margin` (of the claimed direction and surely smaller than the margin), "
-            "`inconclusive`, or `too few seeds` (fewer than three: no verdict, what was seen is about these seeds)",
+            "`supported`, `contradicted`, `below margin` (of the claimed direction and surely smaller than the "
+            "margin), `inconclusive`, or `too few seeds` (fewer than three: no verdict, what was seen is about these "
+            "seeds)",
         ),
         "claim_verdict": Column(
             pl.String,
@@ -290,9 +292,9 @@ DIAGNOSES = Table(
         "diagnosis": Column(
             pl.String,
             "what the intervals say. `nothing` learned; `narrow`: worse only on its own domain's held-out questions; "
-            "`broad`: worse on other questions; `broken`: incoherent; `uncertain`: an interval reaches over the margin, "
-            "or over the least coherence; `unknown`: what would tell is not in the config. Not corrected for the number "
-            "of finetunes",
+            "`broad`: worse on other questions; `broken`: incoherent; `uncertain`: an interval reaches over the "
+            "margin, or over the least coherence; `unknown`: what would tell is not in the config. Not corrected for "
+            "the number of finetunes",
         ),
         "by_estimates": Column(pl.String, "the word that the estimates alone would say"),
         "n_seeds": Column(pl.Int64, "seeds (replicates); with fewer than three the word is about these seeds"),

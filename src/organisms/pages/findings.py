@@ -70,7 +70,8 @@ def verdict_words(verdict: str, n_seeds: int | None = None) -> str:
 def contrast_words(row: dict, question_sets: dict[str, str]) -> list[str]:
     """A contrast as cells of a table: what, where, both sides, difference, p, at equal length, cuts, verdict.
 
-    p is that of what the verdict asserts, and none where it asserts nothing. row: of the claims table. question_sets: labels by name.
+    p is that of what the verdict asserts, and none where it asserts nothing. row: of the claims table. question_sets:
+    labels by name.
     """
     margin = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
     return [
