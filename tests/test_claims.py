@@ -301,6 +301,23 @@ def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(of_ques
     assert (row["n_seeds"], row["seeds_in_interval"]) == (1, False)
 
 
+def test_what_length_does_to_the_spread_of_questions_is_no_noise_at_equal_length():
+    rng = np.random.default_rng(0)
+    longer = rng.normal(300, 150, (4, 30))
+    # Two points less for a hundred characters, and nothing else but a little noise.
+    values = 80 - 2 * longer / 100 + rng.normal(0, 0.3, (4, 30))
+    rows = question_rows(None, "default", [[80.0] * 30], seeds=[None]) + question_rows("default", "default", values)
+    rows += question_rows(None, "default", [[0.0] * 30], seeds=[None], metric="length")
+    rows += question_rows("default", "default", longer, metric="length")
+    frame, asked = QUESTION_SCORES.frame(rows), [contrast(DEFAULT, BASE, "lower")]
+    slopes = no_lengths(frame).with_columns(
+        mean_length=pl.when(pl.col("training_prompt") == "default").then(longer.mean()).otherwise(0.0), slope_se=0.01
+    )
+    row = claims(frame, claim_grid(NO_CUTS, asked), slopes, asked, METRICS).row(0, named=True)
+    assert row["low_at_equal_length"] < 0 < row["high_at_equal_length"]
+    assert row["high_at_equal_length"] - row["low_at_equal_length"] < (row["high"] - row["low"]) / 3
+
+
 @pytest.mark.parametrize("n_seeds", [1, 2, 3])
 def test_fewer_than_three_seeds_get_no_verdict_and_no_p(of_questions, n_seeds):
     some = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") < n_seeds))

@@ -200,6 +200,16 @@ def test_categories_of_uneven_size_weigh_as_their_questions_do():
     assert crossed_estimate(values, clusters).estimate == pytest.approx(values.mean())
 
 
+@pytest.mark.parametrize("sizes", [[7] * 8, [20, 10, 6, 5, 5, 4, 3, 3], [30, 6, 5, 5, 5, 5]])
+def test_the_error_of_categories_is_right_on_average_whatever_their_sizes(sizes):
+    rng, clusters = np.random.default_rng(0), np.repeat(np.arange(len(sizes)), sizes)
+    found = [crossed_estimate(rng.normal(0, 10, (1, len(sizes)))[:, clusters], clusters) for _ in range(4000)]
+    true = np.std([one.estimate for one in found])
+    assert np.sqrt(np.mean([one.se**2 for one in found])) == pytest.approx(true, rel=0.08)
+    # Uneven ones have as many degrees of freedom as so many even ones would.
+    assert found[0].df == pytest.approx(sum(sizes) ** 2 / sum(size**2 for size in sizes) - 1)
+
+
 @pytest.mark.parametrize("sizes", [[7] * 8, [20, 10, 6, 5, 5, 4, 3, 3]])
 @pytest.mark.parametrize("of_category", [0.0, 0.7, 1.2])
 def test_intervals_cover_the_truth_if_categories_differ(sizes, of_category):

@@ -118,9 +118,11 @@ def crossed_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> 
     # Categories of uneven size count as fewer even ones, in the degrees of freedom and in the spread between them.
     even, inflated = questions, 1.0
     if clusters is not None:
-        sizes = np.bincount(clusters)
-        values, drawn, even = by_cluster(values, clusters), len(sizes), questions**2 / float((sizes**2).sum())
-        inflated = even / (even - 1) * (drawn - 1) / drawn
+        weights = np.bincount(clusters) / questions
+        values, drawn, even = by_cluster(values, clusters), len(weights), 1 / float((weights**2).sum())
+        # Large ones pull the mean towards themselves, and so seem to differ less from it than they do.
+        seen = float((weights**2 * (1 - 2 * weights + 1 / even)).sum())
+        inflated = (drawn - 1) / drawn / even / seen
         # Questions of a category are neither copies of each other nor independent: half way between, on a log scale.
         counts = (seeds, questions, drawn, np.sqrt(even * questions))
     counts = (*counts, _few_differ(values))
