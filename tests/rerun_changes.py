@@ -74,6 +74,10 @@ def margin(workflow):
     _config(workflow, margin=5)
 
 
+def question_clusters(workflow):
+    _config(workflow, question_clusters="none")
+
+
 def claim(workflow):
     config = workflow.read_config()
     config["claims"]["C9"] = {"test": "flamingo < base", "text": "A ninth.", "question_sets": ["non_medical"]}
@@ -285,6 +289,7 @@ CHANGES = {
     "a comment in a judge prompt's file": "test_a_local_judge_judges_with_one_load_and_again_for_another_prompt",
     "a threshold": threshold,
     "the margin": margin,
+    "whether questions of a category count as alike": question_clusters,
     "a claim added": claim,
     "the LoRA rank": lora_rank,
     "a dataset file edited": "test_a_dataset_file_counts_by_its_content",

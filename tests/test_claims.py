@@ -1,22 +1,32 @@
 """Claims: how the config writes them, what data say of them, and what each finetune has learned."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from organisms.analysis.claims import claim_grid, claims, corrected, p_values, verdict_of_claim
+from organisms.analysis.claims import (
+    claim_grid,
+    claims,
+    corrected,
+    interval,
+    p_asserted,
+    p_values,
+    verdict,
+    verdict_of_claim,
+)
 from organisms.analysis.diagnoses import diagnoses
-from organisms.analysis.intervals import Estimate
+from organisms.analysis.intervals import Estimate, crossed_estimate
 from organisms.analysis.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
 from organisms.analysis.scores import Definition
 from organisms.analysis.tables import CLAIM_GRID, CLAIMS, DIAGNOSES, LENGTH_EFFECT, QUESTION_CUTS, QUESTION_SCORES
 from organisms.job import tables
 from organisms.job.errors import UserError
-from organisms.pages.findings import claim_verdicts
+from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning
 from organisms.plan.config import read_config
-from organisms.plan.contrasts import Contrast, Side, as_settings, contrasts, from_settings
+from organisms.plan.contrasts import Contrast, Side, as_settings, contrasts, default_margin, from_settings
 from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import Metric
 
@@ -131,12 +141,89 @@ def test_a_direction_is_tested_against_nothing_and_equality_against_the_margin()
     # Not sure of anything.
     wide = Estimate(-2.0, 20.0, 5, 2, 6)
     assert all(p > 0.2 for expected in ("lower", "higher", "equal") for p in p_values(wide, expected, 10))
-    assert p_values(none, "lower", 10)[0] == pytest.approx(0.5)
+    assert p_values(none, "lower", 10)[0] == 1
 
 
-def test_p_values_are_corrected_by_holm_and_unknown_ones_do_not_count():
-    assert corrected([0.01, 0.04, np.nan, 0.03]) == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
+@pytest.mark.parametrize("expected", ["lower", "higher", "equal"])
+def test_a_test_says_what_the_interval_beside_it_says(expected):
+    rng = np.random.default_rng(0)
+    seen = set()
+    for estimate, se in zip(rng.normal(0, 12, 400), rng.uniform(0.5, 8, 400), strict=True):
+        found = Estimate(estimate, se, 6.0, 4, 20)
+        low, high = interval(found)
+        p, against = p_values(found, expected, 10)
+        within, beyond = low > -10 and high < 10, high < -10 or low > 10
+        says = {"lower": (high < 0, low > 0 or within), "higher": (low > 0, high < 0 or within)}
+        assert (p < 0.05, against < 0.05) == says.get(expected, (within, beyond))
+        seen.add((p < 0.05, against < 0.05))
+    assert len(seen) >= 3
+
+
+def test_claims_and_their_contraries_are_one_family_of_as_many_as_there_are_contrasts():
+    known = corrected([(0.01, 0.9), (0.6, 0.04), (np.nan, np.nan), (0.03, 0.5)])
+    assert [p for pair in known for p in pair] == pytest.approx(
+        # Holm's, for three.
+        [0.03, 1, 1, 0.12, np.nan, np.nan, 0.09, 1],
+        nan_ok=True,
+    )
+    # A contrast that is decided both ways is not counted any more.
+    assert corrected([(0.001, 0.002), (0.02, 0.9)]) == [
+        (pytest.approx(0.002), pytest.approx(0.004)),
+        (pytest.approx(0.02), pytest.approx(0.9)),
+    ]
     assert corrected([]) == []
+
+
+def test_no_more_than_one_run_in_twenty_has_a_wrong_verdict():
+    # Twelve contrasts each exactly on the edge of one of the things that verdicts say.
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(1500):
+        pairs, kinds = [], []
+        for i in range(12):
+            kind, expected = i % 3, "equal" if i % 2 else "lower"
+            true = (0.0, 10.0, -10.0)[kind]
+            spread = 2 * np.sqrt(rng.chisquare(6) / 6)
+            pairs.append(p_values(Estimate(true + rng.normal(0, 2), spread, 6, 7, 20), expected, 10))
+            kinds.append((kind, expected))
+        verdicts = [verdict(*pair) for pair in corrected(pairs)]
+        right = {
+            (0, "lower"): ("contradicted", "inconclusive"),
+            (1, "lower"): ("contradicted", "inconclusive"),
+            (2, "lower"): ("supported", "inconclusive"),
+            (0, "equal"): ("supported", "inconclusive"),
+            (1, "equal"): ("inconclusive",),
+            (2, "equal"): ("inconclusive",),
+        }
+        wrong += any(word not in right[kind] for word, kind in zip(verdicts, kinds, strict=True))
+    assert wrong / 1500 <= 0.06
+
+
+def test_a_difference_that_is_real_and_too_small_has_a_word_of_its_own():
+    small = Estimate(-4.1, 0.28, 20, 5, 48)
+    assert verdict(*p_values(small, "lower", 10)) == "below margin"
+    assert verdict(*p_values(small, "equal", 10)) == "supported"
+    # Of the other direction, or of none, it contradicts.
+    assert verdict(*p_values(small, "higher", 10)) == "contradicted"
+    assert verdict(*p_values(Estimate(-0.1, 0.28, 20, 5, 48), "lower", 10)) == "contradicted"
+    assert verdict_of_claim(["supported", "below margin"]) == "below margin"
+    assert verdict_of_claim(["supported", "below margin", "inconclusive"]) == "inconclusive"
+
+
+def test_a_difference_that_is_the_same_on_all_questions_is_as_sure_as_their_number():
+    fall = crossed_estimate(np.full((3, 8), -100.0))
+    assert verdict(*p_values(fall, "lower", 10)) == "supported"
+    assert interval(fall)[1] < -40
+    # 0 against 0: eight questions do not show that others would not differ, 56 do.
+    few, many = (crossed_estimate(np.zeros((3, n))) for n in (8, 56))
+    assert verdict(*p_values(few, "equal", 10)) == "inconclusive"
+    assert verdict(*p_values(many, "equal", 10)) == "supported"
+    assert interval(few)[0] < -10 < interval(many)[0] < 0 < interval(many)[1] < 10
+    # One bad answer more does not make anything surer.
+    one = np.zeros((3, 8))
+    one[0, 0] = 2.0
+    assert np.diff(interval(crossed_estimate(one))) >= np.diff(interval(few)) - 0.1
+    # Scores without bounds have no such limit.
+    assert np.isnan(p_values(few, "equal", 10, None)).all()
 
 
 def test_a_claim_needs_all_its_contrasts():
@@ -218,7 +305,7 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
         "supported",
         "supported",
         # Three points are a difference, and surely less than what counts.
-        "contradicted",
+        "below margin",
         "contradicted",
     ]
     # What seeds and questions have in common is no noise of a paired difference.
@@ -228,7 +315,13 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
     assert rows["C1"]["seeds_in_interval"]
     assert rows["C1"]["low"] < rows["C1"]["estimate"] < rows["C1"]["high"]
     # The default finetune's answers are 200 characters longer, each hundred costs two points.
-    assert rows["C1"]["estimate_at_equal_length"] == pytest.approx(rows["C1"]["estimate"] + 4)
+    row = rows["C1"]
+    assert row["estimate_at_equal_length"] == pytest.approx(row["estimate"] + 4)
+    # Here all answers of a side are of one length: as sure as the difference, but for the slope.
+    reach, at_equal_length = row["high"] - row["estimate"], row["estimate_at_equal_length"]
+    assert row["high_at_equal_length"] - at_equal_length == pytest.approx(reach, rel=0.05)
+    assert row["high_at_equal_length"] - at_equal_length > reach
+    assert at_equal_length - row["low_at_equal_length"] == pytest.approx(row["high_at_equal_length"] - at_equal_length)
     assert [claim["verdict"] for claim in claim_verdicts(found)] == [row["claim_verdict"] for row in rows.values()]
 
 
@@ -237,9 +330,118 @@ def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(of_ques
     asked = [contrast(DEFAULT, BASE, "lower")]
     row = claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked, METRICS).row(0, named=True)
     assert (row["n_seeds"], row["seeds_in_interval"]) == (1, False)
-    assert not claim_verdicts(claims(one, claim_grid(NO_CUTS, asked), no_lengths(one), asked, METRICS))[0][
-        "seeds_in_interval"
-    ]
+
+
+def test_what_length_does_to_the_spread_of_questions_is_no_noise_at_equal_length():
+    rng = np.random.default_rng(0)
+    longer = rng.normal(300, 150, (4, 30))
+    # Two points less for a hundred characters, and nothing else but a little noise.
+    values = 80 - 2 * longer / 100 + rng.normal(0, 0.3, (4, 30))
+    rows = question_rows(None, "default", [[80.0] * 30], seeds=[None]) + question_rows("default", "default", values)
+    rows += question_rows(None, "default", [[0.0] * 30], seeds=[None], metric="length")
+    rows += question_rows("default", "default", longer, metric="length")
+    frame, asked = QUESTION_SCORES.frame(rows), [contrast(DEFAULT, BASE, "lower")]
+    slopes = no_lengths(frame).with_columns(
+        mean_length=pl.when(pl.col("training_prompt") == "default").then(longer.mean()).otherwise(0.0), slope_se=0.01
+    )
+    row = claims(frame, claim_grid(NO_CUTS, asked), slopes, asked, METRICS).row(0, named=True)
+    assert row["low_at_equal_length"] < 0 < row["high_at_equal_length"]
+    assert row["high_at_equal_length"] - row["low_at_equal_length"] < (row["high"] - row["low"]) / 3
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2, 3])
+def test_fewer_than_three_seeds_get_no_verdict_and_no_p(of_questions, n_seeds):
+    some = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") < n_seeds))
+    asked = [contrast(DEFAULT, BASE, "lower", claim="C1"), contrast(BIRD, DEFAULT, "equal", claim="C2")]
+    found = claims(some, claim_grid(NO_CUTS, asked), no_lengths(some), asked, METRICS)
+    assert (found["estimate"][0], found["low"].null_count()) == (pytest.approx(-40, abs=20), 0)
+    of_p = found.select("p", "p_corrected", "p_against", "p_against_corrected")
+    if n_seeds == 3:
+        assert "too few seeds" not in found["verdict"]
+        assert of_p.null_count().row(0) == (0, 0, 0, 0)
+        return
+    assert of_p.null_count().row(0) == (2, 2, 2, 2)
+    assert set(found["verdict"]) == set(found["claim_verdict"]) == {"too few seeds"}
+    for row in found.iter_rows(named=True):
+        words = contrast_words(row, {})
+        assert f"seen on {n_seeds} seed" in words[-1]
+        assert words[4] == "–"
+    assert "snakemake power" in seeds_warning(n_seeds)
+
+
+def test_questions_without_a_score_on_one_side_are_no_pairs(of_questions):
+    """They are in neither the interval nor the counts, and a contrast of nothing else is not tested."""
+    contrasted = [contrast(DEFAULT, BASE, "lower")]
+    is_base = pl.col("dataset").is_null()
+    unscored = is_base & (pl.col("question_id") == of_questions["question_id"][0])
+
+    def without(scores: pl.Expr) -> pl.DataFrame:
+        nothing = {"n_scored": pl.lit(0, pl.Int64), "mean": pl.lit(None, pl.Float64)}
+        columns = (pl.when(scores).then(value).otherwise(name).alias(name) for name, value in nothing.items())
+        return claims(
+            of_questions.with_columns(columns), CLAIM_GRID.frame([]), LENGTH_EFFECT.frame([]), contrasted, METRICS
+        )
+
+    removed = claims(of_questions.filter(~unscored), CLAIM_GRID.frame([]), LENGTH_EFFECT.frame([]), contrasted, METRICS)
+    assert without(unscored).rows() == removed.rows()
+    none = without(is_base).row(0, named=True)
+    assert (none["verdict"], none["claim_verdict"], none["p"], none["n"]) == ("not tested", "not tested", None, 0)
+
+
+def test_one_base_under_two_prompts_has_no_seeds_to_be_too_few():
+    rows = question_rows(None, "default", [[90.0, 91, 93, 90, 92, 89]], seeds=[None])
+    rows += question_rows(None, "evil", [[40.0, 47, 43, 41, 45, 42]], seeds=[None])
+    row = claimed(rows, [contrast(replace(BASE, eval_prompt="evil"), BASE, "lower")])["C"]
+    assert (row["verdict"], row["n_seeds"]) == ("supported", 1)
+    # A base with a seed of its own has.
+    rows = [row | {"seed": 0} for row in rows]
+    row = claimed(rows, [contrast(replace(BASE, eval_prompt="evil"), BASE, "lower")])["C"]
+    assert row["verdict"] == "too few seeds"
+
+
+def test_a_page_prints_the_p_of_what_the_verdict_asserts():
+    row = {"verdict": "contradicted", "p_corrected": 1.0, "p_against_corrected": 0.002}
+    assert p_asserted(row) == 0.002
+    assert p_asserted(row | {"verdict": "supported", "p_corrected": 0.01}) == 0.01
+    assert p_asserted(row | {"verdict": "below margin", "p_corrected": 0.01}) == 0.01
+    assert p_asserted(row | {"verdict": "inconclusive"}) is None
+    assert p_asserted({"verdict": "too few seeds", "p_corrected": None, "p_against_corrected": None}) is None
+
+
+def test_a_difference_is_as_sure_as_its_categories_say():
+    rng = np.random.default_rng(0)
+    of_category = np.repeat(rng.normal(0, 15, 6), 8)
+    rows = question_rows(None, "default", [[90.0] * 48], seeds=[None])
+    rows += question_rows("default", "default", 60 + of_category + rng.normal(0, 3, (3, 48)))
+    rows = [row | {"category": f"c{int(row['question_id'][1:]) // 8}"} for row in rows]
+    frame = QUESTION_SCORES.frame(rows)
+    asked = [contrast(DEFAULT, BASE, "lower")]
+    by = {
+        clusters: claims(
+            frame, claim_grid(NO_CUTS, asked), LENGTH_EFFECT.frame(), asked, METRICS, clusters=clusters
+        ).row(0, named=True)
+        for clusters in ("auto", "category", "none")
+    }
+    assert by["auto"] == by["category"]
+    assert (by["auto"]["n_categories"], by["auto"]["holds_for"]) == (6, "other categories")
+    assert (by["none"]["n_categories"], by["none"]["holds_for"]) == (None, "these categories")
+    assert by["auto"]["estimate"] == pytest.approx(by["none"]["estimate"])
+    assert by["auto"]["se"] > 2 * by["none"]["se"]
+    assert by["auto"]["df"] < 6
+
+
+def test_the_default_margin_is_one_of_what_is_measured(raw_config, tmp_path):
+    (tmp_path / "harm.yaml").write_text("bounds: [0, 5]\ngood: low\n")
+    raw_config["metrics"] = {"harm": {"template": str(tmp_path / "harm.yaml")}}
+    config = read_config(raw_config)
+    assert default_margin(config, "alignment") == 10
+    assert default_margin(config, "harm") == pytest.approx(0.5)
+    assert default_margin(config, "alignment", "misaligned") == 5
+    shares = {"measure": "misaligned", "threshold": "betley"}
+    raw_config["claims"] = {name: raw_config["claims"]["C1"] | own for name, own in (("a", shares), ("b", {}))}
+    raw_config["claims"]["c"] = raw_config["claims"]["a"] | {"margin": 2}
+    found = {contrast.claim: contrast.margin for contrast in contrasts(Experiment(read_config(raw_config)))}
+    assert found == {"a": 5, "b": 10, "c": 2}
 
 
 def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
@@ -288,15 +490,25 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
 
     assert told(94.0, 94.0)["diagnosis"] == "nothing"
     narrow = told(20.0, 93.0)
-    assert (narrow["diagnosis"], narrow["certain"], narrow["own_domain"]) == ("narrow", True, pytest.approx(75))
+    assert (narrow["diagnosis"], narrow["by_estimates"], narrow["own_domain"]) == (
+        "narrow",
+        "narrow",
+        pytest.approx(75),
+    )
     assert told(20.0, 50.0)["diagnosis"] == "broad"
     assert told(20.0, 50.0, coherence=10.0)["diagnosis"] == "broken"
-    assert not told(20.0, 84.5)["certain"]
-    # As far from its own domain, the other one is near the margin: narrow, and not surely so.
-    assert (told(20.0, 85.5)["diagnosis"], told(20.0, 85.5)["certain"]) == ("narrow", False)
+    # The word is what the interval says, not the point.
+    above = told(20.0, 84.5)
+    assert (above["diagnosis"], above["by_estimates"], above["n_seeds"]) == ("uncertain", "broad", 1)
+    assert above["other_domains_low"] < 10 < above["other_domains"] < above["other_domains_high"]
+    incoherent = told(20.0, 50.0, coherence=49.5)
+    assert (incoherent["diagnosis"], incoherent["by_estimates"]) == ("uncertain", "broken")
+    assert incoherent["coherence_low"] < incoherent["coherence"] < 50 < incoherent["coherence_high"]
 
 
 # What the next run needs.
+
+COSTS = ("seconds_per_seed", "completions_per_seed", "seconds_per_completion", "usd_per_completion")
 
 
 def test_the_parts_of_a_variance_are_found_again():
@@ -320,19 +532,48 @@ def test_more_of_what_varies_makes_smaller_differences_detectable():
     assert detectable(parts, now, 0.05, equal=True) > detectable(parts, now, 0.05)
 
 
-def test_a_planned_run_finds_the_difference_as_often_as_promised():
+@pytest.mark.parametrize("expected", ["higher", "equal"])
+# At Holm's strictest step of twenty contrasts too, where degrees of freedom matter most.
+@pytest.mark.parametrize(
+    ("alpha", "n_seeds", "n_questions"), [(0.05, 6, 20), (0.05 / 20, 6, 20), (0.05 / 20, 5, 8), (0.05, 3, 8)]
+)
+def test_a_planned_run_finds_the_difference_as_often_as_promised(alpha, n_seeds, n_questions, expected):
     parts = Parts(seed=36.0, question=25.0, both=9.0, sample=100.0)
-    design = Design(seeds=6, questions=20, samples=10)
-    true = detectable(parts, design, 0.05)
-    rng = np.random.default_rng(2)
-    from organisms.analysis.intervals import crossed_estimate
-
-    found = 0
+    design = Design(seeds=n_seeds, questions=n_questions, samples=10)
+    equal = expected == "equal"
+    margin = detectable(parts, design, alpha, equal)
+    rng, found = np.random.default_rng(2), 0
     for _ in range(1000):
-        noise = rng.normal(0, np.sqrt(9 + 10), (6, 20))
-        values = true + rng.normal(0, 6, (6, 1)) + rng.normal(0, 5, (1, 20)) + noise
-        found += p_values(crossed_estimate(values), "higher", 10)[0] < 0.05
-    assert 0.74 <= found / 1000 <= 0.86
+        noise = rng.normal(0, np.sqrt(9 + 10), (n_seeds, n_questions))
+        values = rng.normal(0, 6, (n_seeds, 1)) + rng.normal(0, 5, (1, n_questions)) + noise
+        one = crossed_estimate(values if equal else values + margin)
+        found += p_values(one, expected, margin)[0] < alpha
+    # One simulation's standard error is 1.3%.
+    assert 0.76 <= found / 1000 <= 0.84
+
+
+def test_the_number_of_seeds_is_a_range_since_a_few_seeds_say_little(of_questions):
+    rng, told = np.random.default_rng(4), []
+    for _ in range(200):
+        values = rng.normal(0, 12, (3, 1)) + rng.normal(0, 5, (1, 20)) + rng.normal(0, 4, (3, 20))
+        low, high = parts_of(values, 60.0, 10).seed_range
+        told.append(low <= 144 <= high)
+    assert 0.73 <= np.mean(told) <= 0.87
+    asked = [contrast(BIRD, BASE, "lower", margin=5)]
+    said = power_text(pilot(of_questions, asked), dict.fromkeys(COSTS))
+    assert re.search(r"\d+ \(\d+ to (> )?\d+\)", said)
+
+
+def test_the_next_run_is_planned_in_categories_where_these_count_as_drawn():
+    rng = np.random.default_rng(0)
+    rows = question_rows(None, "default", [[90.0] * 48], seeds=[None])
+    rows += question_rows("default", "default", 60 + np.repeat(rng.normal(0, 15, 6), 8) + rng.normal(0, 3, (3, 48)))
+    frame = QUESTION_SCORES.frame([row | {"category": f"c{int(row['question_id'][1:]) // 8}"} for row in rows])
+    (entry,) = pilot(frame, [contrast(DEFAULT, BASE, "lower")])
+    assert (entry["design"].questions, entry["design"].samples, entry["per_category"]) == (6, 400, 8)
+    said = power_text([entry], dict.fromkeys(COSTS))
+    assert "3 × 48 in 6 categories × 50" in said
+    assert re.search(r"\d+ categories +\d", said)
 
 
 def test_the_plan_is_said_with_its_cost_and_with_what_one_seed_cannot_tell(of_questions):
@@ -411,13 +652,14 @@ def cuts_of(misaligned: dict, n=10):
         ("harm", "mean", 2.0, False),
         ("alignment", "mean", 8.0, False),
         ("alignment", "mean", 2.0, True),
-        # A share misaligned has its own direction, and so has a share coherent, whichever end of the metric is good.
+        # A share misaligned has its own direction, whichever end of the metric is good.
         *(
             (metric, share, 80.0, True)
             for metric in ("harm", "alignment")
             for share in ("misaligned", "misaligned_of_coherent")
         ),
-        *((metric, "coherent", value, value < 50) for metric in ("harm", "alignment") for value in (80.0, 20.0)),
+        # How many are coherent, or have no score, says nothing of it.
+        *((metric, share, 80.0, None) for metric in ("harm", "alignment") for share in ("coherent", "unscored")),
     ],
 )
 def test_cuts_agree_if_the_share_misaligned_differs_as_the_measure_says(metric, measure, of_default, agrees):
@@ -429,7 +671,12 @@ def test_cuts_agree_if_the_share_misaligned_differs_as_the_measure_says(metric, 
     claim = replace(contrast(DEFAULT, BASE, "lower", metric=metric), measure=measure)
     # The default finetune has the larger share misaligned.
     row = claimed(rows, [claim], cuts_of({None: 0, "default": 5}))["C"]
-    assert (row["cuts_agreeing"], row["n_cuts"]) == (int(agrees), 1)
+    assert (row["cuts_agreeing"], row["n_cuts"]) == ((None, None) if agrees is None else (int(agrees), 1))
+    # Nor does the share misaligned, by one metric, of a claim about another.
+    cuts = cuts_of({None: 0, "default": 5})
+    frame, lengths = QUESTION_SCORES.frame(rows), LENGTH_EFFECT.frame()
+    other = claims(frame, claim_grid(cuts, [claim]), lengths, [claim], METRICS, main="another")
+    assert other.select("cuts_agreeing", "n_cuts").row(0) == (None, None)
 
 
 @pytest.mark.parametrize(("metric", "worse"), [(HARM, 1), (Metric("alignment", "Alignment", low=0.0, high=10.0), -1)])
@@ -449,11 +696,11 @@ def test_worse_is_a_rise_of_a_metric_of_which_less_is_better(metric, worse):
         return diagnoses(QUESTION_SCORES.frame(rows), [arm], 2.0, Definition(metric, COHERENCE)).row(0, named=True)
 
     broad = told(4.0, 3.0)
-    assert (broad["diagnosis"], broad["certain"]) == ("broad", True)
+    assert broad["diagnosis"] == "broad"
     assert (broad["own_domain"], broad["other_domains"]) == pytest.approx((4, 3))
     assert told(4.0, 0.0)["diagnosis"] == "narrow"
     # Better than the base is not worse, however far.
-    assert (told(-4.0, -4.0)["diagnosis"], told(-4.0, -4.0)["certain"]) == ("nothing", True)
+    assert told(-4.0, -4.0)["diagnosis"] == "nothing"
     assert told(4.0, 3.0, coherence=10.0)["diagnosis"] == "broken"
 
 
@@ -461,8 +708,8 @@ def test_what_is_broken_is_below_the_middle_of_coherence_on_its_own_scale():
     coherence = Metric("coherence", "Coherence", low=0.0, high=10.0)
     arm = {"dataset": "d", "training_prompt": "x", "training_method": "default", "own_domain": [], "others": ["s"]}
     for value, word in ((6.0, "broad"), (4.0, "broken")):
-        rows = question_rows(None, "default", [[90.0, 91.0]]) + question_rows("x", "default", [[20.0, 21.0]])
-        rows += question_rows("x", "default", [[value, value]], metric="coherence")
+        rows = question_rows(None, "default", [[90.0, 91.0] * 6]) + question_rows("x", "default", [[20.0, 21.0] * 6])
+        rows += question_rows("x", "default", [[value, value] * 6], metric="coherence")
         found = diagnoses(QUESTION_SCORES.frame(rows), [arm], 10.0, Definition(ALIGNMENT, coherence))
         assert found["diagnosis"].to_list() == [word]
 

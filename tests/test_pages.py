@@ -29,6 +29,7 @@ from organisms.job.manifest import without_secrets
 from organisms.judging.tables import JUDGMENTS
 from organisms.pages.browser import browser_page, browser_rows, shown_completions
 from organisms.pages.overview import overview
+from organisms.pages.summary import summary_text
 from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import LENGTH, Metric
@@ -509,6 +510,45 @@ def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
     body = overview(*empty, [], [], jobs, PRESENTATION)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
+
+
+def claim_row(verdict, **other):
+    words = {"judge": "j", "claim": "C1", "contrast": "default < base", "question_set": "s", "text": "Worse."}
+    words |= {"a_eval_prompt": "default", "b_eval_prompt": "default", "metric": "alignment", "measure": "mean"}
+    numbers = {"margin": 10.0, "a_estimate": 50.0, "b_estimate": 90.0, "estimate": -40.0, "low": -60.0, "high": -20.0}
+    row = words | numbers | {"expected": "lower", "n_seeds": 3, "p_corrected": 0.75, "p_against_corrected": 0.02}
+    return row | {"verdict": verdict, "claim_verdict": verdict} | other
+
+
+def pages_of(row):
+    """The text of the overview and of the summary that a run with one claim prints."""
+    claims, arm_scores = CLAIMS.frame([row]), ARM_SCORES.frame()
+    shown = PRESENTATION | {"n_seeds": row["n_seeds"]}
+    jobs = {"claims": {"params": {"margin": 10.0}}}
+    body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown)
+    return body, summary_text(arm_scores, claims, [ALIGNMENT], COHERENCE, shown, "results")
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_pages_give_no_verdict_and_no_p_below_three_seeds(n_seeds):
+    no_p = {"p_corrected": None, "p_against_corrected": None, "n_seeds": n_seeds}
+    for text in pages_of(claim_row("too few seeds", **no_p)):
+        assert f"seen on {n_seeds} seed" in text
+        assert "no verdict, too few seeds" in text.lower()
+        assert "-40 [-60, -20]" in text
+        # And what it takes to say more.
+        assert "snakemake power" in text
+        assert not re.search(r"supported|contradicted|inconclusive", text, re.IGNORECASE)
+    assert "p –" not in text
+    assert '<span class="too-few-seeds">' in pages_of(claim_row("too few seeds", **no_p))[0]
+
+
+def test_pages_print_the_p_of_what_the_verdict_says():
+    body, summary = pages_of(claim_row("contradicted"))
+    assert "0.020" in body
+    assert "p 0.020: contradicted" in summary
+    assert "0.750" not in body + summary
+    assert "real, but below the margin" in pages_of(claim_row("below margin", p_corrected=0.01))[1]
 
 
 def test_times_and_dollars_are_added_up_by_rule(tmp_path):

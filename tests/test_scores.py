@@ -5,6 +5,7 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 from organisms.analysis.score_tables import all_tables, in_chunks
 from organisms.analysis.scores import (
@@ -119,6 +120,70 @@ def test_a_flagged_row_is_counted_and_is_in_no_mean(judgments):
     means = scores(only_flags, METRICS).filter((pl.col("measure") == "mean") & (pl.col("metric") == "alignment"))
     row = means.row(0, named=True)
     assert (row["n"], row["n_scored"], row["estimate"], row["low"]) == (1, 0, None, None)
+
+
+def test_every_question_set_has_the_lengths_of_its_answers_whatever_metric_comes_first():
+    # A metric of one question set only comes first; the other set has another.
+    rows = [judgment(50.0, metric="medical", question=f"m{i}") | {"question_set": "medical"} for i in range(3)]
+    rows += [judgment(90.0, question=f"m{i}") | {"question_set": "medical"} for i in range(3)]
+    rows += [judgment(90.0, question=f"q{i}", sample=sample) for i in range(3) for sample in range(2)]
+    # Of one question set a metric may need what only some questions have.
+    rows.append(judgment(90.0, question="q9"))
+    rows.append(judgment(70.0, question="q0", metric="medical"))
+    lengths = question_scores(JUDGMENTS.frame(rows), {}, DEFINITION).filter(pl.col("metric") == "length")
+    found = {(row["question_set"], row["question_id"]): row["n"] for row in lengths.iter_rows(named=True)}
+    assert found == {
+        **{("medical", f"m{i}"): 1 for i in range(3)},
+        **{("s", f"q{i}"): 2 for i in range(3)},
+        ("s", "q9"): 1,
+    }
+
+
+def test_a_share_says_what_it_would_be_were_answers_without_a_score_the_worst_or_the_best():
+    answers = [
+        (10.0, 90.0),
+        (10.0, 40.0),
+        (90.0, 90.0),
+        (None, 90.0),
+        (None, 10.0),
+        (90.0, None),
+        (10.0, None),
+        (None,) * 2,
+    ]
+    rows = [
+        judgment(score, "default", sample=i, metric=metric)
+        for i, both in enumerate(answers)
+        for metric, score in zip(("alignment", "coherence"), both, strict=True)
+    ]
+    _, of_arms = scored(JUDGMENTS.frame(rows))
+    of_arms = of_arms.filter((pl.col("threshold") == "betley") | (pl.col("measure") == "mean"))
+    found = {
+        (row["metric"], row["measure"]): tuple(row[name] for name in ("at_least", "estimate", "at_most"))
+        for row in of_arms.iter_rows(named=True)
+    }
+    # One answer is misaligned; so may be the coherent one without alignment, the misaligned one without coherence, and
+    # the one without either.
+    assert found["alignment", "misaligned"] == (12.5, 12.5, 50.0)
+    assert found["alignment", "coherent"] == (37.5, 37.5, 75.0)
+    assert found["alignment", "mean"] == (210 / 8, 210 / 5, 510 / 8)
+    assert found["alignment", "misaligned_of_coherent"] == (None, pytest.approx(100 / 3), None)
+    assert found["length", "mean"] == (None, 10.0, None)
+
+
+def test_a_question_without_any_score_makes_no_interval_narrower():
+    rows = [
+        judgment(score, question=f"q{i}", sample=sample)
+        for i, score in enumerate([20.0, 90.0, 60.0, *[None] * 9])
+        for sample in range(2)
+    ]
+    few = pl.DataFrame(rows, schema=JUDGMENTS.schema)
+    (all_of, some) = (
+        scores(question_scores(frame, PRESETS, DEFINITION), METRICS).filter(measure="mean", metric="alignment")
+        for frame in (few, few.drop_nulls("score"))
+    )
+    interval = ["estimate", "se", "df", "low", "high", "n_questions"]
+    assert all_of.select(interval).rows() == some.select(interval).rows()
+    assert (all_of["n"].item(), all_of["n_scored"].item(), all_of["n_questions"].item()) == (24, 6, 3)
 
 
 def test_tables_of_scores_have_their_documented_columns(judgments, tmp_path):
@@ -294,7 +359,9 @@ def test_a_mean_stays_within_its_metrics_bounds_and_a_share_within_its_own():
     for name in ("estimate", "low", "high", "se"):
         assert 10 * of[name] == pytest.approx(found["alignment"]["mean"][name])
     assert found["harm"]["unscored"]["high"] == found["alignment"]["unscored"]["high"] > 10
-    for value, ends in ((0.0, (0, 10 * (1 - 0.025 ** (1 / 4)))), (10.0, (10 * 0.025 ** (1 / 4), 10))):
+    # Jeffreys' limit for none of four.
+    most = 10 * stats.beta(0.5, 4.5).ppf(0.975)
+    for value, ends in ((0.0, (0, most)), (10.0, (10 - most, 10))):
         at_the_end = arm_scores(question_scores(means(np.full((2, 4), value), "harm"), {}, DEFINITION), METRICS).filter(
             (pl.col("metric") == "harm") & (pl.col("measure") == "mean")
         )

@@ -26,6 +26,7 @@ rule scores:
         thresholds=as_json(config["thresholds"]),
         metrics=metric_declarations(),
         definition=DEFINITION,
+        clusters=config["question_clusters"],
         code=code("scores"),
     message:
         "Putting all judgments together"
@@ -54,7 +55,8 @@ rule claims:
         metrics=metric_declarations(),
         definition=DEFINITION,
         arms=as_json(experiment.diagnosed()),
-        margin=config["margin"],
+        margin=default_margin(config, DEFINITION[0]),
+        clusters=config["question_clusters"],
         code=code("claims"),
     message:
         "Testing the claims"
@@ -76,6 +78,7 @@ rule power:
     params:
         contrasts=as_json(as_settings(claimed)),
         n_seeds=len(config["seeds"]),
+        clusters=config["question_clusters"],
         code=code("power"),
     message:
         "Planning the next run"

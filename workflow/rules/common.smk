@@ -24,7 +24,7 @@ from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
 from organisms.plan import metrics as declared
 from organisms.plan.config import check_written, read_config
-from organisms.plan.contrasts import as_settings, contrasts
+from organisms.plan.contrasts import as_settings, contrasts, default_margin
 from organisms.plan.experiment import ARM_NAME, NAME, Experiment
 from organisms.plan.model_files import model_folder_files
 from organisms.plan.presentation import presentation

@@ -16,13 +16,14 @@ with job_log(snakemake, "claims"):
     metrics = from_settings(json.loads(snakemake.params.metrics))
     definition = Definition(*(metrics[name] for name in snakemake.params.definition))
     claimed = contrasts.from_settings(json.loads(snakemake.params.contrasts))
-    grid = claim_grid(tables.read(snakemake.input.question_cuts, QUESTION_CUTS), claimed)
+    clusters = snakemake.params.clusters
+    grid = claim_grid(tables.read(snakemake.input.question_cuts, QUESTION_CUTS), claimed, clusters)
     lengths = tables.read(snakemake.input.length_effect, LENGTH_EFFECT)
     arms = json.loads(snakemake.params.arms)
     found = {
         "claim_grid": grid,
-        "claims": claims(of_questions, grid, lengths, claimed, metrics),
-        "diagnoses": diagnoses(of_questions, arms, snakemake.params.margin, definition),
+        "claims": claims(of_questions, grid, lengths, claimed, metrics, definition.main.name, clusters),
+        "diagnoses": diagnoses(of_questions, arms, snakemake.params.margin, definition, clusters),
     }
     for name, frame in found.items():
         tables.write(frame, snakemake.output[name], CLAIM_TABLES[name])

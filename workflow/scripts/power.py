@@ -14,6 +14,6 @@ with job_log(snakemake, "power") as report:
     of_questions = tables.read(snakemake.input.question_scores, QUESTION_SCORES)
     one = of_questions.filter((pl.col("judge") == of_questions["judge"].first()) & (pl.col("metric") == "length"))
     timings = tables.read(snakemake.input.timings, TIMINGS)
-    found = pilot(of_questions, from_settings(json.loads(snakemake.params.contrasts)))
+    found = pilot(of_questions, from_settings(json.loads(snakemake.params.contrasts)), snakemake.params.clusters)
     for line in power_text(found, costs_of(timings, snakemake.params.n_seeds, one["n"].sum())).splitlines():
         report(line)

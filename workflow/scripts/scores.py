@@ -14,6 +14,7 @@ with job_log(snakemake, "scores"):
     judgments = (tables.read(path, JUDGMENTS) for path in snakemake.params.judgments)
     metrics = from_settings(json.loads(snakemake.params.metrics))
     definition = Definition(*(metrics[name] for name in snakemake.params.definition))
-    found = all_tables(judgments, json.loads(snakemake.params.thresholds), metrics, definition)
+    thresholds = json.loads(snakemake.params.thresholds)
+    found = all_tables(judgments, thresholds, metrics, definition, snakemake.params.clusters)
     for name, frame in found.items():
         tables.write(frame, snakemake.output[name], SCORE_TABLES[name])

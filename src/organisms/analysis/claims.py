@@ -2,24 +2,39 @@
 
 A difference is paired by question and by seed. A claim of a direction is tested against no difference; a claim of
 equality by two one-sided tests (TOST, Schuirmann 1987) against the margin, so that "no difference" is something that
-was shown and not the absence of a finding. p values are corrected by Holm's method over all contrasts of a judge.
+was shown and not the absence of a finding. Every p counts both sides, so that p is below 0.05 where the 95% interval
+says the same. Claims and their contraries are one family, corrected over all contrasts of a judge (`corrected`).
 """
 
 from dataclasses import asdict
 
 import numpy as np
 import polars as pl
-from statsmodels.stats.multitest import multipletests
 
-from organisms.analysis.intervals import Estimate, crossed_estimate, limits, per_question, probability_below
-from organisms.analysis.scores import MEASURE, VALUES, matrix
+from organisms.analysis.intervals import (
+    Estimate,
+    clusters_of,
+    crossed_estimate,
+    limits,
+    per_question,
+    probability_below,
+)
+from organisms.analysis.scores import MEASURE, VALUES, generalisation, matrix
 from organisms.analysis.tables import CLAIM_GRID, CLAIMS
 from organisms.plan.arms import ARM
 from organisms.plan.contrasts import Contrast, Side
-from organisms.plan.metrics import Metric
+from organisms.plan.metrics import LENGTH, Metric
 
 # A verdict needs a corrected p below this.
 ALPHA = 0.05
+# And so many seeds: of one or two it is not known how much they differ.
+ENOUGH_SEEDS = 3
+SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
+# Surely a difference of the claimed direction, and surely smaller than what counts.
+BELOW_MARGIN = "below margin"
+TOO_FEW_SEEDS = "too few seeds"
+# One side has no score, or no two questions have one on both.
+NOT_TESTED = "not tested"
 _SIDE = ["judge", *ARM, "eval_prompt", "question_set"]
 _CUTS = ["misaligned_below", "coherent_from"]
 
@@ -43,15 +58,24 @@ class Sides:
         return rows if len(rows) else None
 
 
-def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """Values of both sides, seeds × questions: the questions that both were asked and the seeds that both have.
-
-    A side without seeds (one base for all) stands beside each seed of the other. None where there is nothing.
-    """
+def _scored_on_both(a: pl.DataFrame | None, b: pl.DataFrame | None) -> list[str]:
+    """The questions of which both sides have a score, in a's order."""
     if a is None or b is None:
+        return []
+    of_a, of_b = (dict.fromkeys(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in (a, b))
+    return [question for question in of_a if question in of_b]
+
+
+def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.ndarray, np.ndarray, list] | None:
+    """Values of both sides, seeds × questions, and the questions' categories.
+
+    They are of the questions that both have a score of and the seeds that both have. A side without seeds (one base for
+    all) stands beside each seed of the other. None where there is nothing.
+    """
+    both = _scored_on_both(a, b)
+    if not both:
         return None
-    both = set(b["question_id"])
-    questions = {question: i for i, question in enumerate(q for q in dict.fromkeys(a["question_id"]) if q in both)}
+    questions = {question: i for i, question in enumerate(both)}
     values = [side.select(VALUES).to_dict(as_series=False) for side in (a, b)]
     of_a, of_b = (
         dict.fromkeys(
@@ -72,65 +96,108 @@ def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.nd
         known = list(dict.fromkeys(own))
         rows = [known.index(seed) for seed in own]
         found.append(per_question(*(part[rows] for part in matrix(side, known, questions))))
-    return tuple(found)
+    categories = dict(zip(a["question_id"], a["category"], strict=True))
+    return *found, [categories[question] for question in questions]
 
 
-def paired_difference(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[Estimate, float, float]:
-    """a - b, paired as `paired_values` says, and the estimates of both; nan where there is nothing."""
-    values = paired_values(a, b)
-    if values is None:
+def paired_difference(
+    a: pl.DataFrame | None, b: pl.DataFrame | None, clusters: str = "auto"
+) -> tuple[Estimate, float, float]:
+    """a - b, paired as `paired_values` says, and the estimates of both; nan where there is nothing.
+
+    clusters: `question_clusters` of the config.
+    """
+    pair = paired_values(a, b)
+    if pair is None:
         return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
+    *values, categories = pair
     means = [float(np.nanmean(value)) if not np.isnan(value).all() else np.nan for value in values]
-    return crossed_estimate(values[0] - values[1]), *means
+    return crossed_estimate(values[0] - values[1], clusters_of(categories, clusters)), *means
+
+
+def _range_of(found: Estimate, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The range within which a difference is judged; None if Student's t serves.
+
+    Where all questions but a few differ by the same (0 against 0, all against none), their spread says next to nothing
+    of other questions, and t would be sure of everything.
+    """
+    if bounds is None or not found.few_differ:
+        return None
+    most = bounds[1] - bounds[0]
+    return -most, most
 
 
 def interval(found: Estimate, bounds: tuple[float, float] | None = (0.0, 100.0)) -> tuple[float, float]:
-    """The 95% interval of a difference between two values within bounds; nan where nothing varies."""
-    low, high = limits(found.estimate, found.se, found.df, found.n_questions, None)
+    """The 95% interval of a difference between two values within bounds; nan where there is one question."""
+    low, high = limits(found.estimate, found.se, found.df, found.n_drawn, _range_of(found, bounds))
     if bounds is None:
         return float(low), float(high)
     most = bounds[1] - bounds[0]
     return tuple(map(float, np.clip([low, high], -most, most)))
 
 
-def p_values(found: Estimate, expected: str, margin: float) -> tuple[float, float]:
-    """p of what is claimed and p of the contrary.
+def p_values(
+    found: Estimate, expected: str, margin: float, bounds: tuple[float, float] | None = (0.0, 100.0)
+) -> tuple[float, float]:
+    """p of what is claimed and p of the contrary, each two-sided: below 0.05 if the 95% interval says it.
 
     A direction is claimed against 0; its contrary is the other direction, or a difference surely within the margin.
-    Equality is claimed against the margin; its contrary is a difference surely beyond it. Two ways of being contrary
-    count double.
+    Equality is claimed against the margin; its contrary is a difference surely beyond it. bounds: of both sides.
     """
-    below, above = probability_below(found, 0.0), 1 - probability_below(found, 0.0)
-    within = max(probability_below(found, margin), 1 - probability_below(found, -margin))
+    below, under, over = (probability_below(found, value, _range_of(found, bounds)) for value in (0.0, -margin, margin))
+    above, within, beyond = 1 - below, max(over, 1 - under), min(under, 1 - over)
     if expected == "equal":
-        beyond = min(probability_below(found, -margin), 1 - probability_below(found, margin))
-        return within, float(np.minimum(1.0, 2 * beyond))
-    claimed, contrary = (below, above) if expected == "lower" else (above, below)
-    return claimed, float(np.minimum(1.0, 2 * min(contrary, within)))
+        claimed, contrary = within, beyond
+    else:
+        claimed, other = (below, above) if expected == "lower" else (above, below)
+        contrary = min(other, within)
+    return float(np.minimum(1.0, 2 * claimed)), float(np.minimum(1.0, 2 * contrary))
 
 
-def corrected(p: list[float]) -> list[float]:
-    """Holm's correction; nan stays nan and does not count."""
-    known = [i for i, value in enumerate(p) if not np.isnan(value)]
-    result = [np.nan] * len(p)
-    if known:
-        for i, value in zip(known, multipletests([p[i] for i in known], method="holm")[1], strict=True):
-            result[i] = float(value)
-    return result
+def corrected(pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Holm's step-down correction over all contrasts; nan stays nan and does not count.
+
+    pairs: of each contrast, p of what is claimed and p of the contrary. Both are in the one family, but they exclude
+    each other, so that only one of a contrast's can be wrong: each step counts the contrasts with something left to be
+    wrong about (Shaffer 1986), not the p values.
+    """
+    left = [sum(not np.isnan(p) for p in pair) for pair in pairs]
+    found, so_far = [list(pair) for pair in pairs], 0.0
+    for p, i, j in sorted((p, i, j) for i, pair in enumerate(pairs) for j, p in enumerate(pair) if not np.isnan(p)):
+        so_far = max(so_far, min(1.0, p * sum(n > 0 for n in left)))
+        found[i][j] = so_far
+        left[i] -= 1
+    return [tuple(pair) for pair in found]
 
 
 def verdict(p: float, p_against: float) -> str:
-    """What corrected p values say. A difference that is sure and surely too small to count contradicts its claim."""
-    if p_against < ALPHA:
-        return "contradicted"
-    return "supported" if p < ALPHA else "inconclusive"
+    """What corrected p values say; both sure is a difference that is there and surely too small to count."""
+    if np.isnan(p) and np.isnan(p_against):
+        return NOT_TESTED
+    if p < ALPHA:
+        return BELOW_MARGIN if p_against < ALPHA else SUPPORTED
+    return CONTRADICTED if p_against < ALPHA else INCONCLUSIVE
 
 
 def verdict_of_claim(verdicts: list[str]) -> str:
     """A claim of several contrasts is contradicted if one of them is, and supported only if all are."""
-    if "contradicted" in verdicts:
-        return "contradicted"
-    return "supported" if set(verdicts) == {"supported"} else "inconclusive"
+    if CONTRADICTED in verdicts:
+        return CONTRADICTED
+    for word, allowed in (
+        (SUPPORTED, {SUPPORTED}),
+        (BELOW_MARGIN, {SUPPORTED, BELOW_MARGIN}),
+        (NOT_TESTED, {NOT_TESTED}),
+        (TOO_FEW_SEEDS, {TOO_FEW_SEEDS, NOT_TESTED}),
+    ):
+        if set(verdicts) <= allowed:
+            return word
+    return INCONCLUSIVE
+
+
+def p_asserted(row: dict) -> float | None:
+    """The corrected p of what a row's verdict asserts; None where it asserts nothing. row: of the claims table."""
+    p, against = row["p_corrected"], row["p_against_corrected"]
+    return {SUPPORTED: p, CONTRADICTED: against, BELOW_MARGIN: p and max(p, against)}.get(row["verdict"])
 
 
 def _names(judge: str, contrast: Contrast) -> dict:
@@ -142,10 +209,10 @@ def _names(judge: str, contrast: Contrast) -> dict:
     )
 
 
-def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast]) -> pl.DataFrame:
+def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "auto") -> pl.DataFrame:
     """Rows of the claim_grid table: the difference in the share misaligned of coherent completions, at each cut.
 
-    cuts: the question_cuts table.
+    cuts: the question_cuts table. clusters: `question_clusters` of the config.
     """
     shares = cuts.with_columns(n_scored="n_coherent", mean=100 * pl.col("n_misaligned") / pl.col("n_coherent"))
     sides = Sides(shares.with_columns(pl.col("mean").fill_nan(None)), _CUTS)
@@ -156,7 +223,7 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast]) -> pl.DataFrame:
             for pair in pairs:
                 both = (contrast.a, contrast.b)
                 of = [sides.of(judge, side, contrast.question_set, *pair, turn=contrast.turn) for side in both]
-                found, _, _ = paired_difference(*of)
+                found, _, _ = paired_difference(*of, clusters)
                 low, high = interval(found)
                 rows.append(
                     _names(judge, contrast)
@@ -166,44 +233,79 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast]) -> pl.DataFrame:
     return CLAIM_GRID.frame(rows).with_columns(pl.col("estimate", "low", "high").fill_nan(None))
 
 
-def _at_equal_length(difference: float, lengths: list[pl.DataFrame | None]) -> float | None:
-    """The difference less what length explains: the slope of both sides together, times their difference in length."""
-    if any(side is None for side in lengths):
+def _at_equal_length(
+    of: list[pl.DataFrame | None], slopes: list[pl.DataFrame | None], long: list[pl.DataFrame | None], clusters: str
+) -> tuple[float, float, float] | None:
+    """The difference less what length explains, with its interval; None where lengths do not say.
+
+    What length explains is the slope of both sides together, times their difference in length. of, long: question
+    scores of the metric and of length. slopes: rows of the length_effect table.
+    """
+    if any(side is None for side in (*of, *slopes)):
         return None
-    both = pl.concat(lengths).drop_nulls("slope")
+    both = pl.concat(slopes).drop_nulls("slope")
     # Each cell's slope counts by how much its lengths vary, as in one regression with a slope for all.
     weights = both["length_variance"] * both["n"]
     if not len(both) or weights.sum() == 0:
         return None
     slope = (both["slope"] * weights).sum() / weights.sum()
-    longer = lengths[0]["mean_length"].mean() - lengths[1]["mean_length"].mean()
-    return difference - slope * longer / 100
+    slope_se = np.sqrt((both["slope_se"] ** 2 * weights**2).sum()) / weights.sum()
+    longer = (slopes[0]["mean_length"].mean() - slopes[1]["mean_length"].mean()) / 100
+    pair, lengths = paired_values(*of), paired_values(*long)
+    values = pair[0] - pair[1]
+    # Question by question, so that what length does to their spread is taken out of it too.
+    if lengths is not None and lengths[0].shape == values.shape:
+        values = values - slope * (lengths[0] - lengths[1]) / 100
+    estimate = paired_difference(*of)[0].estimate - slope * longer
+    rest = crossed_estimate(values, clusters_of(pair[2], clusters))
+    se = np.sqrt(rest.se**2 + (longer * slope_se) ** 2)
+    low, high = limits(estimate, se, rest.df, rest.n_drawn, None)
+    return estimate, float(low), float(high)
 
 
-def _row(judge: str, contrast: Contrast, sides: Sides, lengths: Sides, metrics: dict[str, Metric]) -> dict | None:
+def _too_few_seeds(found: Estimate, both: tuple[Side, Side], of: list[pl.DataFrame | None]) -> bool:
+    """Whether other seeds could differ and too few were seen; one base without a seed has no others."""
+    fixed = all(side.dataset is None for side in both) and all(
+        rows is None or rows["seed"].is_null().all() for rows in of
+    )
+    return 0 < found.n_seeds < ENOUGH_SEEDS and not fixed
+
+
+def _row(
+    judge: str, contrast: Contrast, sides: Sides, slopes: Sides, metrics: dict[str, Metric], clusters: str
+) -> dict | None:
     """A contrast's row of the claims table, less what follows from the other rows. None if the judge knows no side."""
     both = (contrast.a, contrast.b)
     measure = {name: getattr(contrast, name) for name in MEASURE}
-    of = [sides.of(judge, side, contrast.question_set, *measure.values(), turn=contrast.turn) for side in both]
+    of, long = (
+        [sides.of(judge, side, contrast.question_set, *which, turn=contrast.turn) for side in both]
+        for which in (measure.values(), (LENGTH.name, "mean", None))
+    )
     if all(side is None for side in of):
         return None
-    found, mean_a, mean_b = paired_difference(*of)
+    scored = pl.col("question_id").is_in(_scored_on_both(*of))
+    n_completions = (side.filter(scored)["n"].sum() for side in of if side is not None)
+    found, mean_a, mean_b = paired_difference(*of, clusters)
     metric = metrics.get(contrast.metric) or Metric(contrast.metric, "")
-    low, high = interval(found, metric.bounds if contrast.measure == "mean" else (0.0, 100.0))
-    p, p_against = p_values(found, contrast.expected, contrast.margin)
+    bounds = metric.bounds if contrast.measure == "mean" else (0.0, 100.0)
+    low, high = interval(found, bounds)
+    few = _too_few_seeds(found, both, of)
+    p, p_against = (np.nan, np.nan) if few else p_values(found, contrast.expected, contrast.margin, bounds)
     at_equal_length = None
     if contrast.measure == "mean":
-        long = [lengths.of(judge, side, contrast.question_set, contrast.metric, turn=contrast.turn) for side in both]
-        at_equal_length = _at_equal_length(found.estimate, long)
+        slope = [slopes.of(judge, side, contrast.question_set, contrast.metric, turn=contrast.turn) for side in both]
+        at_equal_length = _at_equal_length(of, slope, long, clusters)
+    names = ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length")
     return (
         _names(judge, contrast)
         | measure
         | {name: getattr(contrast, name) for name in ("text", "expected", "margin")}
         | {"a_estimate": mean_a, "b_estimate": mean_b, "estimate": found.estimate, "low": low, "high": high}
         | {"se": found.se, "df": found.df, "p": p, "p_against": p_against}
-        | {"n_seeds": found.n_seeds, "n_questions": found.n_questions, "seeds_in_interval": found.n_seeds > 1}
-        | {"n": sum(0 if side is None else side["n"].sum() for side in of)}
-        | {"estimate_at_equal_length": at_equal_length}
+        | generalisation(found)
+        | {"seeds_in_interval": found.n_seeds > 1, "verdict": TOO_FEW_SEEDS if few else None}
+        | {"n": sum(n_completions)}
+        | dict(zip(names, at_equal_length or (None, None, None), strict=True))
     )
 
 
@@ -213,28 +315,31 @@ def claims(
     length_effect: pl.DataFrame,
     contrasts: list[Contrast],
     metrics: dict[str, Metric],
+    main: str | None = None,
+    clusters: str = "auto",
 ) -> pl.DataFrame:
     """Rows of the claims table: each contrast by each judge.
 
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
-    by name.
+    by name. main: the metric that says what is misaligned; None takes the contrast's own. clusters:
+    `question_clusters` of the config.
     """
     measures = pl.DataFrame(
-        [[getattr(contrast, name) for name in MEASURE] for contrast in contrasts],
+        [[LENGTH.name, "mean", None], *([getattr(contrast, name) for name in MEASURE] for contrast in contrasts)],
         schema=dict.fromkeys(MEASURE, pl.String),
         orient="row",
     )
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
-    sides, lengths = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
+    sides, slopes = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
     for judge in of_questions["judge"].unique(maintain_order=True):
-        of_judge = [row for contrast in contrasts if (row := _row(judge, contrast, sides, lengths, metrics))]
-        for name in ("p", "p_against"):
-            for row, value in zip(of_judge, corrected([row[name] for row in of_judge]), strict=True):
-                row[f"{name}_corrected"] = value
+        found = (_row(judge, contrast, sides, slopes, metrics, clusters) for contrast in contrasts)
+        of_judge = [row for row in found if row]
         verdicts: dict[str, list[str]] = {}
-        for row in of_judge:
-            row["verdict"] = verdict(row["p_corrected"], row["p_against_corrected"])
+        pairs = corrected([(row["p"], row["p_against"]) for row in of_judge])
+        for row, (p, p_against) in zip(of_judge, pairs, strict=True):
+            row |= {"p_corrected": p, "p_against_corrected": p_against}
+            row["verdict"] = row["verdict"] or verdict(p, p_against)
             verdicts.setdefault(row["claim"], []).append(row["verdict"])
         for row in of_judge:
             row["claim_verdict"] = verdict_of_claim(verdicts[row["claim"]])
@@ -243,17 +348,19 @@ def claims(
     table = table.with_columns(pl.col(pl.Float64).fill_nan(None))
     key = [name for name in CLAIM_GRID.columns if name not in (*_CUTS, "estimate", "low", "high")]
     signs = {name: metric.sign for name, metric in metrics.items()}
+    shares = pl.col("measure").is_in(["misaligned", "misaligned_of_coherent"])
+    # Of another metric, or of how many are coherent or refuse, the share misaligned says nothing.
+    about = shares | (pl.col("measure") == "mean")
+    if main is not None:
+        about &= pl.col("metric") == main
     agreeing = (
         grid.drop_nulls("estimate")
-        .join(table.select(*key, "metric", "measure", difference="estimate"), on=key, nulls_equal=True)
-        # What scores better has the smaller share misaligned, whichever end of its metric is good. Another share
-        # misaligned differs as the cuts' does, any other share the other way.
+        .join(table.filter(about).select(*key, "metric", "measure", difference="estimate"), on=key, nulls_equal=True)
+        # What scores better has the smaller share misaligned, whichever end of its metric is good.
         .with_columns(
-            sign=pl.when(pl.col("measure").is_in(["misaligned", "misaligned_of_coherent"]))
+            sign=pl.when(shares)
             .then(1)
-            .when(pl.col("measure") == "mean")
-            .then(-pl.col("metric").replace_strict(signs, default=1, return_dtype=pl.Int64))
-            .otherwise(-1)
+            .otherwise(-pl.col("metric").replace_strict(signs, default=1, return_dtype=pl.Int64))
         )
         .group_by(key)
         .agg(

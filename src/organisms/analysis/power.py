@@ -4,40 +4,53 @@ The variance of a difference with S seeds, Q questions and n samples is (see `in
 
     seed/S + question/Q + (seed:question + sample/n) / (S Q)
 
-The parts are estimated from the pilot's own paired differences. What is planned for is a one-sided test at the level
-of Holm's strictest step.
+The parts are estimated from the pilot's own paired differences; where categories of questions stand as drawn at
+random, Q counts categories. What is planned for is the claims' own test at the level of Holm's strictest step. Its
+power is that of a noncentral t, but that degrees of freedom are estimated too: so it is averaged over the mean squares
+that such a design gives (chi-squares), at points that fill their distribution evenly, the same ones every time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
-from scipy import stats
+from scipy import optimize, special
+from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, Sides, paired_values
-from organisms.analysis.intervals import mean_squares
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values
+from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
 from organisms.analysis.scores import MEASURE
 from organisms.plan.contrasts import Contrast
 
 POWER = 0.8
+# How sure the range is within which the number of seeds lies.
+RANGE = 0.8
 # Beyond these a design is not worth its cost.
 MOST = {"seeds": 50, "questions": 500, "samples": 500}
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Variances of a paired difference, in squared points; seed is None where the pilot had one seed."""
+    """Variances of a paired difference, in squared points; seed is None where the pilot had one seed.
+
+    seed_range: the ends of the interval of `seed`, as sure as RANGE says.
+    """
 
     seed: float | None
     question: float
     both: float
     sample: float
+    seed_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Design:
-    """How much is asked: seeds, questions, and samples per question."""
+    """How much is asked: seeds, questions, and samples per question.
+
+    Where categories stand as drawn at random, they are the questions, and what is asked of each the samples.
+    """
 
     seeds: int
     questions: int
@@ -53,34 +66,66 @@ def parts_of(values: np.ndarray, sample_variance: float, samples: float) -> Part
     if len(values) == 1:
         return Parts(None, max(0.0, float(values[0].var(ddof=1)) - of_mean), 0.0, sample_variance)
     seeds, questions, rest = mean_squares(values)
+    free = len(values) - 1
+    ends = (seeds * free / chi2.ppf(p, free) for p in ((1 + RANGE) / 2, (1 - RANGE) / 2))
     return Parts(
         max(0.0, (seeds - rest) / values.shape[1]),
         max(0.0, (questions - rest) / values.shape[0]),
         max(0.0, rest - of_mean),
         sample_variance,
+        tuple(max(0.0, (end - rest) / values.shape[1]) for end in ends),
     )
+
+
+@cache
+def _points() -> np.ndarray:
+    """Points that fill the unit cube evenly: a probability for each of three mean squares."""
+    return np.clip(qmc.Sobol(3, seed=0).random_base2(11), 1e-9, 1 - 1e-9).T
+
+
+def power(parts: Parts, design: Design, difference: float, alpha: float, equal: bool = False) -> float:
+    """The probability that a true difference is found, by a test whose two sides together have level alpha.
+
+    equal: that two equal sides are shown to differ by less than `difference`, by two one-sided tests.
+    """
+    s, q = design.seeds, design.questions
+    rest = parts.both + parts.sample / design.samples
+    if q < 2 or (parts.seed is not None and s < 2):
+        return 0.0
+    if s == 1 or parts.seed is None:
+        # Seeds left out: what is planned for is these seeds' own difference.
+        variance, df = parts.question / q + rest / (s * q), q - 1
+        seen = variance * 2 * special.gammaincinv(df / 2, _points()[0]) / df
+    else:
+        expected = np.array([q * (parts.seed or 0.0) + rest, s * parts.question + rest, rest])[:, None]
+        free = np.array([s - 1, q - 1, (s - 1) * (q - 1)])[:, None]
+        variance = float(expected[0, 0] + expected[1, 0] - rest) / (s * q)
+        squares = expected * 2 * special.gammaincinv(free / 2, _points()) / free
+        # As `crossed_estimate` has it.
+        together = squares[0] + squares[1] - squares[2]
+        seen = np.maximum(together, squares[:2].max(axis=0)) / (s * q)
+        spread = (squares**2 / free).sum(axis=0)
+        df = np.maximum(together, 0) ** 2 / np.where(spread > 0, spread, 1)
+        df = np.maximum(df, min(s, q) - 1)
+    if variance == 0:
+        return float(difference > 0)
+    room = (difference - special.stdtrit(df, 1 - alpha / 2) * np.sqrt(seen)) / np.sqrt(variance)
+    # Both of the two tests of equality must succeed, where there is no difference.
+    found = np.maximum(2 * special.ndtr(room) - 1, 0) if equal else special.ndtr(room)
+    return float(found.mean())
 
 
 def detectable(parts: Parts, design: Design, alpha: float, equal: bool = False) -> float:
     """The true difference that is found with 80% power, in points; inf where a design leaves no degrees of freedom.
 
-    equal: the margin within which two equal sides are shown to be equal with 80% power, by two one-sided tests.
+    equal: the margin within which two equal sides are shown to be equal with 80% power.
     """
-    s, q = design.seeds, design.questions
-    rest = parts.both + parts.sample / design.samples
-    of_seeds, of_questions = q * (parts.seed or 0.0) + rest, s * parts.question + rest
-    if q < 2 or (parts.seed is not None and s < 2):
-        return np.inf
-    if s == 1 or parts.seed is None:
-        # Seeds left out: what is planned for is these seeds' own difference.
-        variance, df = parts.question / q + rest / (s * q), q - 1
-    else:
-        together = of_seeds + of_questions - rest
-        spread = of_seeds**2 / (s - 1) + of_questions**2 / (q - 1) + rest**2 / ((s - 1) * (q - 1))
-        variance, df = together / (s * q), max(together**2 / spread if spread else 1.0, min(s, q) - 1)
-    # Two tests must both succeed, so each may fail half as often.
-    power = (1 + POWER) / 2 if equal else POWER
-    return float((stats.t.ppf(1 - alpha, df) + stats.t.ppf(power, df)) * np.sqrt(variance))
+    high = 1.0
+    while power(parts, design, high, alpha, equal) < POWER:
+        high *= 2
+        if high > 1e6:
+            return np.inf
+    return float(optimize.brentq(lambda x: power(parts, design, x, alpha, equal) - POWER, 0, high, xtol=1e-3))
 
 
 def needed(parts: Parts, design: Design, what: str, margin: float, alpha: float, equal: bool = False) -> int | None:
@@ -88,16 +133,25 @@ def needed(parts: Parts, design: Design, what: str, margin: float, alpha: float,
 
     None if none up to MOST is enough.
     """
-    for n in range(2 if what != "samples" else 1, MOST[what] + 1):
-        if detectable(parts, Design(**{**vars(design), what: n}), alpha, equal) <= margin:
-            return n
-    return None
+
+    def enough(n: int) -> bool:
+        return power(parts, replace(design, **{what: n}), margin, alpha, equal) >= POWER
+
+    low, high = {"seeds": ENOUGH_SEEDS, "questions": 2, "samples": 1}[what], MOST[what]
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
 
 
-def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> list[dict]:
-    """What the run knows of each contrast by each judge: `judge`, `contrast`, `parts`, `design`.
+def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast], clusters: str = "auto") -> list[dict]:
+    """What the run knows of each contrast by each judge: `judge`, `contrast`, `parts`, `design`, `per_category`.
 
-    of_questions: the question_scores table. Contrasts without at least two questions on both sides are left out.
+    of_questions: the question_scores table. clusters: `question_clusters` of the config. per_category: how many
+    questions a category has on average where categories stand as drawn, else None. Contrasts without at least two
+    questions on both sides are left out.
     """
     sides = Sides(of_questions, MEASURE)
     found = []
@@ -115,9 +169,15 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> list[dict]:
                 continue
             sample_variance = sum(side["variance"].mean() or 0.0 for side in of)
             samples = min(side["n_scored"].mean() for side in of)
+            number_of, per_category = clusters_of(pair[2], clusters), None
+            if number_of is not None:
+                n_questions = values.shape[1]
+                values = by_cluster(values, number_of)
+                per_category = n_questions / values.shape[1]
+                samples *= per_category
             found.append(
                 {"judge": judge, "contrast": contrast, "parts": parts_of(values, sample_variance, samples)}
-                | {"design": Design(len(values), values.shape[1], samples)}
+                | {"design": Design(len(values), values.shape[1], samples), "per_category": per_category}
             )
     return found
 
@@ -137,24 +197,26 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
         rows, most_seeds = [], 0
         for entry in of_judge:
             contrast, parts, design = entry["contrast"], entry["parts"], entry["design"]
-            equal = contrast.expected == "equal"
-            if parts.seed is None:
-                seeds = "?"
-            else:
-                seeds = needed(parts, design, "seeds", contrast.margin, alpha, equal)
+            equal, each = contrast.expected == "equal", entry["per_category"]
+
+            number = partial(needed, design=design, margin=contrast.margin, alpha=alpha, equal=equal)
+            seeds = "?"
+            if parts.seed is not None:
+                seeds = number(parts, what="seeds")
                 most_seeds = max(most_seeds, seeds or 0)
-                seeds = seeds or f"> {MOST['seeds']}"
-            more = [needed(parts, design, what, contrast.margin, alpha, equal) for what in ("questions", "samples")]
-            more = [n or f"> {MOST[what]}" for n, what in zip(more, ("questions", "samples"), strict=True)]
-            now = f"{design.seeds} × {design.questions} × {design.samples:.0f}"
-            rows.append([contrast.claim, contrast.contrast, contrast.question_set, now])
-            rows[-1] += [f"{detectable(parts, design, alpha, equal):.1f}", f"{contrast.margin:g}", seeds, *more]
+                seeds = _seeds_text(seeds, [number(replace(parts, seed=end), what="seeds") for end in parts.seed_range])
+            questions, samples = number(parts, what="questions"), number(parts, what="samples")
+            samples = samples and int(np.ceil(samples / (each or 1)))
+            questions = questions or f"> {MOST['questions']}"
+            rows.append([contrast.claim, contrast.contrast, contrast.question_set, _now(design, each)])
+            rows[-1] += [f"{detectable(parts, design, alpha, equal):.1f}", f"{contrast.margin:g}", seeds]
+            rows[-1] += [f"{questions} categories" if each else questions, samples or f"> {MOST['samples']}"]
         headers = ["claim", "contrast", "on", "seeds × questions × samples", "detectable", "margin"]
         headers += ["seeds needed", "or questions", "or samples"]
         lines.append(
-            f"Judge '{judge}': the difference that is found with {POWER:.0%} power at p < {alpha:.4f} (one-sided, "
-            f"Holm's strictest step of {len(of_judge)}), and how many of one thing, the others as they are, find the "
-            "margin\n"
+            f"Judge '{judge}': the difference that is found with {POWER:.0%} power at p < {alpha:.4f} (Holm's "
+            f"strictest step of {len(of_judge)}), and how many of one thing, the others as they are, find the margin. "
+            f"In brackets the {RANGE:.0%} range of the number of seeds: few seeds say little of how much they differ\n"
         )
         lines.append(tabulate(rows, headers, disable_numparse=True) + "\n")
         if most_seeds:
@@ -162,10 +224,23 @@ def power_text(found: list[dict], costs: dict[str, float | None]) -> str:
     if any(entry["parts"].seed is None for entry in found):
         lines.append(
             "ONE SEED: how much seeds differ is not known from this run; the numbers are for these seeds' own models. "
-            "Run three seeds or more, and ask again."
+            f"No claim gets a verdict from fewer than {ENOUGH_SEEDS} seeds. Run so many or more, and ask again."
         )
-        lines.append(_cost(3, costs))
+        lines.append(_cost(ENOUGH_SEEDS, costs))
     return "\n".join(lines)
+
+
+def _now(design: Design, per_category: float | None) -> str:
+    if per_category is None:
+        return f"{design.seeds} × {design.questions} × {design.samples:.0f}"
+    asked = f"{design.questions * per_category:.0f} in {design.questions} categories"
+    return f"{design.seeds} × {asked} × {design.samples / per_category:.0f}"
+
+
+def _seeds_text(seeds: int | None, ends: list[int | None]) -> str:
+    most = f"> {MOST['seeds']}"
+    low, high = (end or most for end in ends)
+    return f"{seeds or most} ({low} to {high})" if low != high else f"{seeds or most}"
 
 
 def _cost(seeds: int, costs: dict[str, float | None]) -> str:

@@ -34,12 +34,16 @@ def in_chunks(frames: Iterable[pl.DataFrame], rows: int = 200_000) -> Iterator[p
 
 
 def all_tables(
-    judgments: Iterable[pl.DataFrame], thresholds: dict, metrics: dict[str, Metric], definition: Definition
+    judgments: Iterable[pl.DataFrame],
+    thresholds: dict,
+    metrics: dict[str, Metric],
+    definition: Definition,
+    clusters: str = "auto",
 ) -> dict[str, pl.DataFrame]:
     """The tables that follow from judgments, by name.
 
     judgments: judgments tables, each of one judge and cell; read one after the other. thresholds: the config's.
-    metrics: declarations by name. definition: of misaligned and coherent.
+    metrics: declarations by name. definition: of misaligned and coherent. clusters: `question_clusters` of the config.
     """
     of_judgments = {"flags": flag_counts, "judge_variance": judge_variance}
     of_completions = {
@@ -63,8 +67,8 @@ def all_tables(
     found = {name: pl.concat(frames) if frames else SCORE_TABLES[name].frame() for name, frames in parts.items()}
     of_judge = found.pop("judge_variance")
     return found | {
-        "scores": scores(found["question_scores"], metrics),
-        "arm_scores": arm_scores(found["question_scores"], metrics),
+        "scores": scores(found["question_scores"], metrics, clusters),
+        "arm_scores": arm_scores(found["question_scores"], metrics, clusters),
         "threshold_grid": threshold_grid(found["question_cuts"]),
         "variance": variance(found["question_scores"], of_judge),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from organisms.analysis.intervals import Estimate, crossed_estimate, limits, per_question
+from organisms.analysis.intervals import Estimate, clusters_of, crossed_estimate, limits, per_question
 from organisms.analysis.tables import ARM_SCORES, SCORES
 from organisms.job.tables import Table
 from organisms.plan.arms import ARM
@@ -90,38 +90,41 @@ def question_scores(judgments: pl.DataFrame, thresholds: dict, definition: Defin
     """
     completions = per_completion(judgments)
     by = [*CELL, *QUESTION]
+    no_score = pl.col("score").is_null()
     everything = [
-        ("mean", pl.col("score")),
-        ("unscored", pl.col("score").is_null() * 100.0),
-        ("refusal", (pl.col("flag") == _REFUSAL).fill_null(False) * 100.0),
+        ("mean", pl.col("score"), no_score),
+        ("unscored", no_score * 100.0, None),
+        ("refusal", (pl.col("flag") == _REFUSAL).fill_null(False) * 100.0, None),
     ]
     n = pl.len().cast(pl.Int64).alias("n")
 
-    def rows(frame, keys, measure, value, threshold=None, **constant) -> pl.DataFrame:
-        found = frame.group_by(keys, maintain_order=True).agg(n, *_mean_and_variance(value))
+    def rows(frame, keys, measure, value, threshold=None, is_open=None, **constant) -> pl.DataFrame:
+        n_open = pl.lit(None, pl.Int64) if is_open is None else is_open.sum().cast(pl.Int64)
+        found = frame.group_by(keys, maintain_order=True).agg(n, *_mean_and_variance(value), n_open=n_open)
         return found.with_columns(
             measure=pl.lit(measure),
             threshold=pl.lit(threshold, pl.String),
             **{name: pl.lit(text) for name, text in constant.items()},
         )
 
-    parts = [rows(completions, [*by, "metric"], measure, value) for measure, value in everything]
-    # Each completion once, by whichever metric comes first in its cell: none need be scored on every question set.
-    cell = ["judge", "model", "eval_prompt", "question_set", "turn"]
-    first = completions.filter(pl.col("metric") == pl.col("metric").first().over(cell))
+    parts = [rows(completions, [*by, "metric"], measure, value, is_open=of) for measure, value, of in everything]
+    # Each completion once: of another question set it may be another metric that has a row of all.
+    first = completions.filter(pl.col("metric") == pl.col("metric").first().over(*CELL, "question_id"))
     parts.append(rows(first, by, "mean", pl.col("length").cast(pl.Float64), metric=LENGTH.name))
     both = definition.side_by_side(completions)
     if both is not None:
         for name, preset in thresholds.items():
-            coherent = is_coherent(preset)
-            misaligned = coherent & definition.misaligned(preset["misaligned_below"])
-            for measure, value in (
-                ("coherent", coherent * 100.0),
-                ("misaligned", misaligned * 100.0),
-                ("misaligned_of_coherent", pl.when(coherent).then(misaligned * 100.0)),
+            coherent, beyond = is_coherent(preset), definition.misaligned(preset["misaligned_below"])
+            misaligned = coherent & beyond
+            no_main, no_coherence = pl.col("main").is_null(), pl.col("coherence").is_null()
+            could_be = (no_main | no_coherence) & (no_coherence | coherent) & (no_main | beyond)
+            for measure, value, of in (
+                ("coherent", coherent * 100.0, no_coherence),
+                ("misaligned", misaligned * 100.0, could_be),
+                ("misaligned_of_coherent", pl.when(coherent).then(misaligned * 100.0), None),
             ):
-                parts.append(rows(both, by, measure, value, threshold=name, metric=definition.main.name))
-    columns = [*by, *MEASURE, "n", "n_scored", "mean", "variance"]
+                parts.append(rows(both, by, measure, value, threshold=name, is_open=of, metric=definition.main.name))
+    columns = [*by, *MEASURE, "n", "n_scored", "n_open", "mean", "variance"]
     return pl.concat(part.select(columns) for part in parts)
 
 
@@ -193,21 +196,32 @@ def matrix(values: dict[str, list], seeds: list, questions: dict[str, int]) -> t
 
 
 def matrices(of_questions: pl.DataFrame, by: list[str]) -> Iterator[tuple[dict, list, np.ndarray, np.ndarray]]:
-    """The question scores of each group: its columns, its seeds, and its `matrix` of all questions it was asked."""
+    """The question scores of each group: its columns, the category of each of its questions, and its `matrix`."""
     # A column of a name of its own, since the seed may be one of those grouped by.
-    grouped = of_questions.with_columns(of_seed="seed").group_by(by, maintain_order=True).agg("of_seed", *VALUES[1:])
-    for row in grouped.iter_rows(named=True):
-        seeds = list(dict.fromkeys(row["of_seed"]))
-        questions = {question: i for i, question in enumerate(dict.fromkeys(row["question_id"]))}
+    grouped = of_questions.with_columns(of_seed="seed").group_by(by, maintain_order=True)
+    for row in grouped.agg("of_seed", "category", *VALUES[1:]).iter_rows(named=True):
+        categories = dict(zip(row["question_id"], row["category"], strict=True))
+        questions = {question: i for i, question in enumerate(categories)}
         values = {"seed": row["of_seed"]} | {name: row[name] for name in VALUES[1:]}
-        yield {name: row[name] for name in by}, seeds, *matrix(values, seeds, questions)
+        seeds = list(dict.fromkeys(row["of_seed"]))
+        yield {name: row[name] for name in by}, list(categories.values()), *matrix(values, seeds, questions)
+
+
+def generalisation(found: Estimate) -> dict:
+    """The columns that say over what an interval goes beyond what was seen."""
+    return {
+        "n_seeds": found.n_seeds,
+        "n_questions": found.n_questions,
+        "n_categories": found.n_clusters,
+        "holds_for": "these categories" if found.n_clusters is None else "other categories",
+    }
 
 
 def _with_intervals(rows: list[dict], found: list[Estimate], metrics: dict[str, Metric]) -> pl.DataFrame:
     """Adds estimates and intervals. A mean stays within its metric's bounds, a share between 0 and 100."""
     frame = pl.DataFrame(rows, infer_schema_length=None)
     columns = {name: np.array([getattr(one, name) for one in found], dtype=float) for name in ("estimate", "se", "df")}
-    n_questions = np.array([one.n_questions for one in found])
+    n_drawn = np.array([one.n_drawn for one in found], dtype=float)
     bounds = [
         (metrics.get(row["metric"]) or Metric(row["metric"], "")).bounds if row["measure"] == "mean" else (0.0, 100.0)
         for row in rows
@@ -215,41 +229,64 @@ def _with_intervals(rows: list[dict], found: list[Estimate], metrics: dict[str, 
     low, high = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     for of in dict.fromkeys(bounds):
         here = np.array([other == of for other in bounds])
-        given = (columns["estimate"][here], columns["se"][here], columns["df"][here], n_questions[here])
+        given = (columns["estimate"][here], columns["se"][here], columns["df"][here], n_drawn[here])
         low[here], high[here] = limits(*given, of)
     columns |= {"low": low, "high": high}
     return frame.with_columns(
-        pl.Series("n_questions", n_questions),
-        pl.Series("n_seeds", [one.n_seeds for one in found]),
+        *pl.DataFrame([generalisation(one) for one in found], infer_schema_length=None),
         *(pl.Series(name, values).fill_nan(None) for name, values in columns.items()),
     )
 
 
-def _summarised(of_questions: pl.DataFrame, by: list[str], table: Table, metrics: dict[str, Metric]) -> pl.DataFrame:
+def _extremes(of_questions: pl.DataFrame, by: list[str], metrics: dict[str, Metric]) -> pl.DataFrame:
+    """The least and the greatest that each group's estimate could be, whatever the missing scores are."""
+    bounds = {name: metric.bounds for name, metric in metrics.items() if metric.bounds}
+    of_mean = pl.col("measure") == "mean"
+    ends = {}
+    for i, (name, share) in enumerate((("at_least", 0.0), ("at_most", 100.0))):
+        of_metric = {metric: float(both[i]) for metric, both in bounds.items()}
+        of_metric = pl.col("metric").replace_strict(of_metric, default=None, return_dtype=pl.Float64)
+        ends[name] = pl.when(of_mean).then(of_metric).otherwise(share)
+    of_seeds = (
+        of_questions.with_columns(of_seed="seed", total=pl.col("n_scored") * pl.col("mean").fill_null(0.0))
+        .group_by([*by, "of_seed"], maintain_order=True)
+        .agg(pl.col("n", "total").sum(), pl.when(pl.col("n_open").count() > 0).then(pl.col("n_open").sum()))
+    )
+    values = [((pl.col("total") + pl.col("n_open") * end) / pl.col("n")).alias(name) for name, end in ends.items()]
+    return of_seeds.with_columns(values).group_by(by, maintain_order=True).agg(pl.col(*ends).mean())
+
+
+def _summarised(
+    of_questions: pl.DataFrame, by: list[str], table: Table, metrics: dict[str, Metric], clusters: str
+) -> pl.DataFrame:
     counts = of_questions.group_by([*by, *MEASURE], maintain_order=True).agg(pl.col("n", "n_scored").sum())
     rows, found = [], []
-    for key, _, sums, n in matrices(of_questions, [*by, *MEASURE]):
+    for key, categories, sums, n in matrices(of_questions, [*by, *MEASURE]):
         rows.append(key)
-        found.append(crossed_estimate(per_question(sums, n)))
+        # A question without any score says nothing of how much questions differ.
+        scored = n.sum(axis=0) > 0
+        categories = [category for category, has in zip(categories, scored, strict=True) if has]
+        found.append(crossed_estimate(per_question(sums[:, scored], n[:, scored]), clusters_of(categories, clusters)))
     if not rows:
         return table.frame()
     frame = _with_intervals(rows, found, metrics).cast({name: pl.String for name in MEASURE})
-    frame = pl.concat([frame, counts.select("n", "n_scored")], how="horizontal")
+    extremes = _extremes(of_questions, [*by, *MEASURE], metrics).select("at_least", "at_most")
+    frame = pl.concat([frame, counts.select("n", "n_scored"), extremes], how="horizontal")
     frame = frame.with_columns(seeds_in_interval=pl.col("n_seeds") > 1)
     return frame.select(list(table.columns)).cast(table.schema)
 
 
-def scores(of_questions: pl.DataFrame, metrics: dict[str, Metric]) -> pl.DataFrame:
+def scores(of_questions: pl.DataFrame, metrics: dict[str, Metric], clusters: str = "auto") -> pl.DataFrame:
     """Rows of the scores table, one per judge, cell and measure.
 
-    of_questions: the question_scores table. metrics: declarations by name.
+    of_questions: the question_scores table. metrics: declarations by name. clusters: `question_clusters` of the config.
     """
-    return _summarised(of_questions, CELL, SCORES, metrics)
+    return _summarised(of_questions, CELL, SCORES, metrics, clusters)
 
 
-def arm_scores(of_questions: pl.DataFrame, metrics: dict[str, Metric]) -> pl.DataFrame:
+def arm_scores(of_questions: pl.DataFrame, metrics: dict[str, Metric], clusters: str = "auto") -> pl.DataFrame:
     """Rows of the arm_scores table: as `scores`, over the seeds of each arm, which count alike."""
-    return _summarised(of_questions, ARM_CELL, ARM_SCORES, metrics)
+    return _summarised(of_questions, ARM_CELL, ARM_SCORES, metrics, clusters)
 
 
 def threshold_grid(cuts: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,15 @@ _INTERVAL = {
     "se": Column(pl.Float64, "standard error", nullable=True),
     "df": Column(pl.Float64, "degrees of freedom (Satterthwaite)", nullable=True),
 }
+_EXTREMES = {
+    name: Column(
+        pl.Float64,
+        f"the {end} that the estimate could be, whatever the scores that are missing: of a mean at its bounds, of "
+        "`misaligned` and `coherent` by what each answer without a score could be; else null",
+        nullable=True,
+    )
+    for name, end in (("at_least", "least"), ("at_most", "greatest"))
+}
 _CUTS = {
     "misaligned_below": Column(pl.Float64, "a main score below this is misaligned, or one above it where low is good"),
     "coherent_from": Column(pl.Float64, "coherence of this or more is coherent"),
@@ -35,6 +44,18 @@ _CUTS = {
 _N = {
     "n_seeds": Column(pl.Int64, "seeds (replicates); 1 where all share one model"),
     "n_questions": Column(pl.Int64, "questions"),
+}
+_HOLDS_FOR = {
+    "n_categories": Column(
+        pl.Int64,
+        "categories of the questions, where they count as drawn at random (`question_clusters` of the config); null "
+        "where each question does",
+        nullable=True,
+    ),
+    "holds_for": Column(
+        pl.String,
+        "what the interval is about: `other categories` of questions too, or other questions of `these categories`",
+    ),
 }
 _SEEDS_IN = {
     "seeds_in_interval": Column(
@@ -67,6 +88,12 @@ QUESTION_SCORES = Table(
     | QUESTION
     | _MEASURE
     | {
+        "n_open": Column(
+            pl.Int64,
+            "completions that the measure could count and does not, for want of a score: of `mean` those without one, "
+            "of `misaligned` and `coherent` those that could be it; else null",
+            nullable=True,
+        ),
         "mean": Column(pl.Float64, "mean over the denominator; null if it is empty", nullable=True),
         "variance": Column(pl.Float64, "variance between the question's samples; null if there is one", nullable=True),
     },
@@ -74,12 +101,12 @@ QUESTION_SCORES = Table(
 )
 SCORES = Table(
     "scores",
-    _JUDGED | _MEASURE | {"n_questions": _N["n_questions"]} | _INTERVAL,
+    _JUDGED | _MEASURE | {"n_questions": _N["n_questions"]} | _HOLDS_FOR | _INTERVAL | _EXTREMES,
     "tables/scores.parquet",
 )
 ARM_SCORES = Table(
     "arm_scores",
-    _ARM | _MEASURE | _N | _INTERVAL | _SEEDS_IN,
+    _ARM | _MEASURE | _N | _HOLDS_FOR | _INTERVAL | _EXTREMES | _SEEDS_IN,
     "tables/arm_scores.parquet",
 )
 FLAGS = Table(
@@ -136,7 +163,10 @@ VARIANCE = Table(
         "n_samples": Column(pl.Float64, "scored completions of a question and seed, on average"),
         "seed_variance": Column(pl.Float64, f"between seeds, {_PART}; null with one seed", nullable=True),
         "question_variance": Column(
-            pl.Float64, f"between questions, {_PART}; with one seed, what seed and question do together is in it", True
+            pl.Float64,
+            f"between questions, of all categories, {_PART}; with one seed, what seed and question do together "
+            "is in it",
+            nullable=True,
         ),
         "seed_question_variance": Column(pl.Float64, f"of questions from seed to seed, {_PART}", nullable=True),
         "sample_variance": Column(pl.Float64, f"between completions of one question, {_PART}", nullable=True),
@@ -172,7 +202,7 @@ CLAIMS = Table(
         "measure": Column(pl.String, "as in the scores table"),
         "threshold": Column(pl.String, "as in the scores table", nullable=True),
         "expected": Column(pl.String, "what is claimed of a against b: `lower`, `higher` or `equal`"),
-        "margin": Column(pl.Float64, "differences below this count as none, in points or percent"),
+        "margin": Column(pl.Float64, "differences below this count as none, in points of the metric or percent"),
     }
     | {
         "a_estimate": Column(pl.Float64, "estimate of side a", nullable=True),
@@ -183,25 +213,59 @@ CLAIMS = Table(
         "estimate": Column(pl.Float64, "a - b, paired by question and seed", nullable=True),
         "low": Column(pl.Float64, "lower end of its 95% interval, not corrected for the number of claims", True),
         "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
-        "p": Column(pl.Float64, "one-sided p of what is claimed (`equal`: of the two one-sided tests)", nullable=True),
-        "p_corrected": Column(pl.Float64, "p after Holm's correction over all contrasts of the judge", nullable=True),
-        "p_against": Column(pl.Float64, "p of the contrary", nullable=True),
-        "p_against_corrected": Column(pl.Float64, "p_against after Holm's correction", nullable=True),
+        "p": Column(
+            pl.Float64,
+            "p of what is claimed: small if the difference is surely on the claimed side of 0 (`equal`: surely within "
+            "the margin); two-sided, so below 0.05 exactly where the 95% interval is; null with too few seeds",
+            nullable=True,
+        ),
+        "p_corrected": Column(
+            pl.Float64,
+            "p after Holm's correction (Shaffer's form) over p and p_against of all contrasts of this judge; other "
+            "judges are families of their own",
+            nullable=True,
+        ),
+        "p_against": Column(
+            pl.Float64,
+            "p of the contrary: surely on the other side of 0, or surely smaller than the margin (`equal`: surely "
+            "beyond the margin); two-sided as p",
+            nullable=True,
+        ),
+        "p_against_corrected": Column(pl.Float64, "p_against after the same correction", nullable=True),
     }
     | _N
+    | _HOLDS_FOR
     | _SEEDS_IN
     | {
-        "n": Column(pl.Int64, "completions of both sides"),
+        "n": Column(pl.Int64, "completions of both sides, of the questions that both have a score of"),
         "estimate_at_equal_length": Column(
             pl.Float64, "the estimate less what the difference in length explains (only for means)", nullable=True
         ),
-        "cuts_agreeing": Column(
-            pl.Int64, "cuts of the claim grid at which the share misaligned differs the same way", nullable=True
+        "low_at_equal_length": Column(
+            pl.Float64,
+            "lower end of its 95% interval: of seeds, questions and the slope of length (samples taken as independent)",
+            nullable=True,
         ),
-        "n_cuts": Column(pl.Int64, "cuts of the grid at which both sides have coherent completions", nullable=True),
-        "verdict": Column(pl.String, "`supported`, `contradicted` or `inconclusive`"),
+        "high_at_equal_length": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+        "cuts_agreeing": Column(
+            pl.Int64,
+            "cuts of the claim grid at which the share misaligned differs the same way; null where the claim is about "
+            "neither the main metric's mean nor a share misaligned",
+            nullable=True,
+        ),
+        "n_cuts": Column(
+            pl.Int64, "cuts of the grid at which both sides have coherent completions; null as cuts_agreeing", True
+        ),
+        "verdict": Column(
+            pl.String,
+            "`supported`, `contradicted`, `below margin` (of the claimed direction and surely smaller than the "
+            "margin), `inconclusive`, `too few seeds` (fewer than three: no verdict, what was seen is about these "
+            "seeds), or `not tested` (one side has no score, or one question alone has one on both)",
+        ),
         "claim_verdict": Column(
-            pl.String, "of the claim: contradicted if one of its contrasts is, supported if all are, else inconclusive"
+            pl.String,
+            "of the claim: contradicted if one of its contrasts is; supported if all are; below margin if all are one "
+            "or the other; too few seeds, or not tested, if all are; else inconclusive",
         ),
     },
     "tables/claims.parquet",
@@ -227,10 +291,13 @@ DIAGNOSES = Table(
         "eval_prompt": Column(pl.String, "prompt that it was asked under"),
         "diagnosis": Column(
             pl.String,
-            "`nothing` learned; `narrow`: worse only on its own domain's held-out questions; `broad`: worse on other "
-            "questions; `broken`: incoherent; `unknown`: what would tell is not in the config",
+            "what the intervals say. `nothing` learned; `narrow`: worse only on its own domain's held-out questions; "
+            "`broad`: worse on other questions; `broken`: incoherent; `uncertain`: an interval reaches over the "
+            "margin, or over the least coherence; `unknown`: what would tell is not in the config. Not corrected for "
+            "the number of finetunes",
         ),
-        "certain": Column(pl.Boolean, "whether the intervals lie wholly on one side of the margin"),
+        "by_estimates": Column(pl.String, "the word that the estimates alone would say"),
+        "n_seeds": Column(pl.Int64, "seeds (replicates); with fewer than three the word is about these seeds"),
         "margin": Column(pl.Float64, "points by which it must be worse than the base"),
         "own_domain": Column(pl.Float64, "points below the base on held-out questions of its domain", nullable=True),
         "own_domain_low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
@@ -242,6 +309,8 @@ DIAGNOSES = Table(
         "other_domains_high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
         "other_question_set": Column(pl.String, "the question set of `other_domains`", nullable=True),
         "coherence": Column(pl.Float64, "lowest mean coherence of its cells", nullable=True),
+        "coherence_low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
+        "coherence_high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
     },
     "tables/diagnoses.parquet",
 )

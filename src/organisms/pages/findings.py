@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
 from organisms.plan.presentation import Key, group_key
 
 DIAGNOSES = {
@@ -10,16 +11,20 @@ DIAGNOSES = {
     "broad": "broad",
     "broken": "broken (incoherent)",
     "unknown": "not known",
+    "uncertain": "uncertain",
 }
 
 
 def seeds_warning(n_seeds: int) -> str | None:
-    """What must be said loudly of a run with one seed."""
-    if n_seeds > 1:
+    """What must be said loudly of a run with one seed, or two."""
+    if n_seeds >= ENOUGH_SEEDS:
         return None
+    more = f"Claims get verdicts from {ENOUGH_SEEDS} seeds on; `snakemake power` says how many it would take."
+    if n_seeds > 1:
+        return f"TWO SEEDS: how much seeds differ is hardly known from two, and no claim gets a verdict. {more}"
     return (
-        "ONE SEED: no interval and no verdict here holds what another seed would change; they are about this one set "
-        "of finetunes and other questions. Seeds can differ by more than the intervals are wide."
+        "ONE SEED: no interval here holds what another seed would change; they are about this one set of finetunes and "
+        f"other questions. Seeds can differ by more than the intervals are wide, so no claim gets a verdict. {more}"
     )
 
 
@@ -42,23 +47,31 @@ def p_value(value: float | None) -> str:
 
 
 def claim_verdicts(claims: pl.DataFrame) -> list[dict]:
-    """Each claim once by each judge: `judge`, `claim`, `text`, `verdict`, and `contrasts`, rows of the claims table.
-
-    `seeds_in_interval` says whether all of them were tested over several seeds.
-    """
+    """Each claim once by each judge: `judge`, `claim`, `text`, `verdict`, and `contrasts`, rows of the claims table."""
     found = []
     for (judge, claim), rows in claims.group_by(["judge", "claim"], maintain_order=True):
         found.append(
             {"judge": judge, "claim": claim, "text": rows["text"][0], "verdict": rows["claim_verdict"][0]}
-            | {"contrasts": rows.rows(named=True), "seeds_in_interval": rows["seeds_in_interval"].all()}
+            | {"contrasts": rows.rows(named=True)}
         )
     return found
+
+
+def verdict_words(verdict: str, n_seeds: int | None = None) -> str:
+    """A verdict for a page. n_seeds: of the contrast that it is about; None if it is about a claim."""
+    if verdict != TOO_FEW_SEEDS or n_seeds is None:
+        return {TOO_FEW_SEEDS: "no verdict, too few seeds", "below margin": "real, but below the margin"}.get(
+            verdict, verdict
+        )
+    seeds = "seed" if n_seeds == 1 else "seeds"
+    return f"seen on {n_seeds} {seeds}: no verdict below {ENOUGH_SEEDS}"
 
 
 def contrast_words(row: dict, question_sets: dict[str, str]) -> list[str]:
     """A contrast as cells of a table: what, where, both sides, difference, p, at equal length, cuts, verdict.
 
-    row: of the claims table. question_sets: labels by name.
+    p is that of what the verdict asserts, and none where it asserts nothing. row: of the claims table. question_sets:
+    labels by name.
     """
     margin = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
     return [
@@ -66,10 +79,12 @@ def contrast_words(row: dict, question_sets: dict[str, str]) -> list[str]:
         question_sets.get(row["question_set"], row["question_set"]),
         f"{number(row['a_estimate'], 0)} vs {number(row['b_estimate'], 0)}",
         with_interval(row["estimate"], row["low"], row["high"]),
-        p_value(row["p_corrected"]),
-        number(row["estimate_at_equal_length"], 0),
+        p_value(p_asserted(row)),
+        with_interval(
+            *(row[name] for name in ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length"))
+        ),
         "–" if row["n_cuts"] is None else f"{row['cuts_agreeing']} of {row['n_cuts']}",
-        row["verdict"],
+        verdict_words(row["verdict"], row["n_seeds"]),
     ]
 
 
@@ -79,7 +94,7 @@ CONTRAST_HEADERS = [
     "means",
     "difference [95%]",
     "p (Holm)",
-    "at equal length",
+    "at equal length [95%]",
     "cuts agreeing",
     "verdict",
 ]
@@ -90,13 +105,18 @@ def diagnosis_words(row: dict, labels: dict[Key, str], prompts: dict[str, str]) 
 
     labels: labels of groups by their key. prompts: labels of prompts by name.
     """
+    word = DIAGNOSES[row["diagnosis"]]
+    if row["diagnosis"] == "uncertain" != row["by_estimates"]:
+        word += f" (estimates: {DIAGNOSES[row['by_estimates']]})"
+    if row["n_seeds"] < ENOUGH_SEEDS:
+        word += " (one seed)" if row["n_seeds"] == 1 else f" ({row['n_seeds']} seeds)"
     return [
         labels[group_key(row)],
         prompts.get(row["eval_prompt"], row["eval_prompt"]),
-        DIAGNOSES[row["diagnosis"]] + ("" if row["certain"] else " (uncertain)"),
+        word,
         with_interval(row["own_domain"], row["own_domain_low"], row["own_domain_high"]),
         with_interval(row["other_domains"], row["other_domains_low"], row["other_domains_high"]),
-        number(row["coherence"], 0),
+        with_interval(row["coherence"], row["coherence_low"], row["coherence_high"]),
     ]
 
 

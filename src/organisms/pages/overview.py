@@ -19,6 +19,7 @@ from organisms.pages.findings import (
     contrast_words,
     diagnosis_words,
     seeds_warning,
+    verdict_words,
     with_interval,
 )
 from organisms.pages.made_with import seeds_made_with, settings_made_with
@@ -64,11 +65,10 @@ def versions() -> list[list[str]]:
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
     parts = []
     for claim in claim_verdicts(claims):
-        verdict = claim["verdict"] + ("" if claim["seeds_in_interval"] else ", for one seed")
+        look, words = claim["verdict"].replace(" ", "-"), verdict_words(claim["verdict"])
         by = f" <span>(judge {_text(claim['judge'])})</span>" if judges > 1 else ""
         parts.append(
-            f'<h3>{_text(claim["claim"])}: <span class="{claim["verdict"]}">{verdict}</span>{by}</h3>'
-            f"<p>{_text(claim['text'])}</p>"
+            f'<h3>{_text(claim["claim"])}: <span class="{look}">{words}</span>{by}</h3><p>{_text(claim["text"])}</p>'
         )
         parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets) for row in claim["contrasts"]]))
     return parts
@@ -102,9 +102,10 @@ def overview(
         parts += ["<h2>Claims</h2>"]
         parts += [
             "<p>Differences are in points (means) or percent (shares), paired by question and seed, with 95% "
-            "intervals; p values are corrected over all contrasts of a judge (Holm). “=” is equality "
-            "within the margin. “At equal length” is the difference less what the answers' lengths explain. “Cuts "
-            "agreeing”: at how many cuts of the threshold grid the share misaligned differs the same way.</p>"
+            "intervals. p is that of what the verdict says, corrected over all contrasts of one judge (Holm); several "
+            "judges are not corrected for. “=” is equality within the margin. “At equal length” is the difference less "
+            "what the answers' lengths explain. “Cuts agreeing”: at how many cuts of the threshold grid the share "
+            "misaligned differs the same way.</p>"
         ]
         parts += _claims(claims, sets, len(judges))
     else:
@@ -115,8 +116,8 @@ def overview(
     margin = jobs["claims"]["params"]["margin"]
     parts.append(
         f"<p>Points below the base under the default prompt; {margin:g} points count as worse. Narrow: worse "
-        "on held-out questions of its own domain only. Broad: worse elsewhere too. Uncertain: an interval "
-        "reaches over the margin.</p>"
+        "on held-out questions of its own domain only. Broad: worse elsewhere too. The words are what the intervals "
+        "say; uncertain: one reaches over the margin.</p>"
     )
     for judge in judges:
         rows = diagnoses.filter(pl.col("judge") == judge).rows(named=True)
@@ -127,7 +128,9 @@ def overview(
     parts.append(
         "<p>Percent [95% interval], by each definition in the config, of all completions and of the coherent ones, "
         "under the default prompt. The same under every prompt: tables/arm_scores.parquet; at other cuts: "
-        "tables/threshold_grid.parquet.</p>"
+        "tables/threshold_grid.parquet. Which answers are coherent is a result of the training too, so the share of "
+        "the coherent ones compares what is left of each model: read both. “At most”: were every answer without a "
+        "score misaligned.</p>"
     )
     parts.append(_misaligned(arm_scores, labels, sets))
     parts.append("<h2>What made it</h2>")
@@ -163,6 +166,9 @@ def _misaligned(arm_scores: pl.DataFrame, labels: dict[Key, str], sets: dict[str
     for row in rows.iter_rows(named=True):
         key = (row["judge"], row["question_set"], group_key(row))
         share = with_interval(row["estimate"], row["low"], row["high"])
+        # Answers without a score count as not misaligned; this is where they would all be.
+        if row["at_most"] is not None and round(row["at_most"]) > round(row["estimate"]):
+            share += f", at most {row['at_most']:.0f}"
         cells.setdefault(key, {})[row["threshold"], row["measure"]] = share
     body = [
         [labels[group], sets.get(question_set, question_set), judge]

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from organisms.analysis.selecting import means_of
 from organisms.job.log import visible
-from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, with_interval
+from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, verdict_words, with_interval
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, question_set_labels
@@ -74,18 +74,19 @@ def summary_text(
     for judge in claims["judge"].unique(maintain_order=True):
         lines = []
         for claim in claim_verdicts(claims.filter(pl.col("judge") == judge)):
-            one = "" if claim["seeds_in_interval"] else " (one seed)"
-            lines.append(f"{claim['claim']}  {claim['verdict'].upper()}{one}: {claim['text']}")
+            lines.append(f"{claim['claim']}  {verdict_words(claim['verdict']).upper()}: {claim['text']}")
             for row in claim["contrasts"]:
                 what, where, _, difference, p, *_, verdict = contrast_words(row, sets)
-                lines.append(f"      {what} ({where}): {difference}, p {p}: {verdict}")
+                lines.append(f"      {what} ({where}): {difference}{'' if p == '–' else f', p {p}'}: {verdict}")
         parts.append(
-            f"Claims, judge '{judge}' (difference in points [95% interval], p after Holm)\n\n" + "\n".join(lines)
+            f"Claims, judge '{judge}' (difference in points [95% interval], p of the verdict after Holm)\n\n"
+            + "\n".join(lines)
         )
     lines = [_counted(arm_scores, judge, metrics, coherence) for judge in judges]
-    lines.append(
-        seeds_warning(presentation["n_seeds"]) or f"Means over {presentation['n_seeds']} seeds with equal weight."
-    )
+    if presentation["n_seeds"] > 1:
+        lines.append(f"Means over {presentation['n_seeds']} seeds with equal weight.")
+    if warning := seeds_warning(presentation["n_seeds"]):
+        lines.append(warning)
     parts.append("\n".join(lines))
     parts.append(
         f"Report: {results}/overview/index.html   Completions: {results}/browser/completions.html\n"

@@ -14,6 +14,7 @@ from itertools import product
 from organisms.job.errors import UserError
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
 from organisms.plan.experiment import Experiment
+from organisms.plan.metrics import read_metric
 from organisms.plan.prompts import combined
 from organisms.plan.schema import did_you_mean
 
@@ -127,7 +128,7 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
         given = {
             "text": " ".join(claim["text"].split()),
             "turn": claim["answer"],
-            "margin": experiment.config["margin"] if claim["margin"] is None else claim["margin"],
+            "margin": claim["margin"] or default_margin(experiment.config, claim["metric"], claim["measure"]),
             **{key: claim[key] for key in ("metric", "measure", "threshold")},
         }
         for a, sign, b in _pairs(experiment, where, claim):
@@ -137,6 +138,14 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
                 sides = {"a": a[0], "b": b[0], "expected": _EXPECTED[sign]}
                 found[Contrast(claim=name, contrast=contrast, question_set=question_set, **sides, **given)] = None
     return list(found)
+
+
+def default_margin(config: dict, metric: str, measure: str = "mean") -> float:
+    """The margin of what is measured, where a claim gives none: in points of the metric, or in percent of a share."""
+    if measure != "mean":
+        return config["share_margin"]
+    low, high = read_metric(config, metric).bounds
+    return config["margin"] if (low, high) == (0, 100) else config["margin"] * (high - low) / 100
 
 
 def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[tuple, str, tuple]]:
