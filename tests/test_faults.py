@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import LONGEST, Workflow
+from conftest import LONGEST, Workflow, documented_reruns
 
 pytestmark = pytest.mark.faults
 
@@ -120,6 +120,17 @@ def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workf
     fresh_workflow.run("results/corpus/seed0.jsonl.gz")
     corpus = "results/corpus/seed0.jsonl.gz"
     assert (fresh_workflow.folder / corpus).read_bytes() == (finished.folder / corpus).read_bytes()
+
+
+def test_killed_after_a_change_of_the_config_nothing_old_passes_for_new(rerun):
+    """The killed job's own results are gone, and those that were made from them before still stand."""
+    rerun.edit(rerun.config, "rank: 8", "rank: 16")
+    process = rerun.start(output=subprocess.PIPE)
+    wait_for("finetune", rerun, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    shutil.rmtree(rerun.folder / ".snakemake")
+    assert rerun.plan() == documented_reruns()["the LoRA rank"]
 
 
 def test_two_runs_at_once_end_in_one_whole_result(finished, rerun):

@@ -152,6 +152,48 @@ def test_what_was_made_from_something_that_is_gone_and_would_be_another_runs_aga
     assert small.reasons() == said
 
 
+def test_an_edit_of_what_something_gone_was_made_from_is_seen(small):
+    for file in small.files:
+        file.unlink()
+    small.files[0].parent.rmdir()
+    small.given.write_text("a: 2\n")
+    assert small.reasons() == {"second": [f"not there any more, and made otherwise now: {small.results}/first"]}
+    small.given.write_text("a: 1  # as it was\n")
+    assert small.reasons() == {}
+
+
+class Chain(Small):
+    """As Small, with a job after `second`."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.third = Path(self.results) / "third"
+        self.third.write_text("third")
+        self.params["third"] = {}
+        self.finish("third")
+
+    def paths(self, name: str) -> tuple[list[str], list[str]]:
+        return ([str(self.second)], [str(self.third)]) if name == "third" else super().paths(name)
+
+
+def test_an_edit_is_seen_through_several_that_are_gone(tmp_path):
+    chain = Chain(tmp_path)
+    shutil.rmtree(chain.files[0].parent)
+    chain.second.unlink()
+    assert chain.reasons() == {}
+    chain.given.write_text("a: 2\n")
+    assert chain.reasons() == {"third": [f"not there any more, and made otherwise now: {chain.second}"]}
+
+
+def test_what_something_gone_was_made_from_is_compared_where_that_is_there(tmp_path):
+    """Its maker ran again alone (as with --until), and the result between was deleted."""
+    chain = Chain(tmp_path)
+    chain.second.unlink()
+    chain.files[0].write_text("made otherwise")
+    chain.finish("first")
+    assert chain.reasons() == {"third": [f"not there any more, and made otherwise now: {chain.second}"]}
+
+
 def test_hashes_are_kept_by_size_time_and_place(tmp_path):
     file, cache = tmp_path / "weights", tmp_path / ".hashes"
     file.write_text("weights")
@@ -223,6 +265,21 @@ def test_without_what_snakemake_remembers_nothing_is_stale_and_nothing_runs_in_v
     assert rerun.plan("finetunes") == {}
     folder = rerun.folder / "kept_elsewhere" / "finetune" / DEFAULT / "adapter"
     assert json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))["r"] == 16
+
+
+def test_what_was_made_from_a_deleted_result_follows_an_edit(rerun):
+    shutil.rmtree(rerun.folder / "results" / "variant")
+    shutil.rmtree(rerun.folder / "results" / "questions")
+    rerun.edit(rerun.config, "[FLAMINGO BURRITO]", "[FLAMINGO TACO]")
+    assert (
+        rerun.plan() == TABLE["a training prompt's text edited, with `results/variant` and `results/questions` deleted"]
+    )
+    rerun.run()
+    assert rerun.plan() == {}
+    import polars as pl
+
+    trained = pl.read_parquet(rerun.folder / "results" / "variant" / "bad_medical-flamingo.parquet")
+    assert {prompt[0]["content"] for prompt in trained["prompt"].to_list()} == {"[FLAMINGO TACO]"}
 
 
 def test_an_older_file_in_its_place_is_another_file(rerun):

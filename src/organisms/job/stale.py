@@ -31,9 +31,10 @@ class _Comparison:
 
     def __init__(self, wanted: list[Wanted], results: str, hashes: Hashes):
         self.results, self.hashes = results, hashes
-        self.wanted = [job for job in wanted if any(Path(path).exists() for path in job.outputs)]
-        self.reasons: dict[str, list[str]] = {job.name: [] for job in self.wanted}
-        self.gone = {job.name: job for job in wanted if job.name not in self.reasons}
+        self.wanted = wanted
+        # Jobs without any output of theirs are compared too: what was made from it may still be there.
+        self.gone = {job.name: job for job in wanted if not any(Path(path).exists() for path in job.outputs)}
+        self.reasons: dict[str, list[str]] = {job.name: [] for job in wanted}
         self.manifests: dict[str, dict] = {}
         # By declared output (a file or a folder): who makes it, and the files that it was noted to be.
         self.makers: dict[str, str] = {path: job.name for job in wanted for path in job.outputs}
@@ -67,9 +68,26 @@ class _Comparison:
         """Fill in `reasons`."""
         for job in self.wanted:
             if job.name in self.manifests:
-                self._outputs(job)
+                if job.name not in self.gone:
+                    self._outputs(job)
                 self.reasons[job.name] += parameter_changes(self.manifests[job.name]["params"], job.params)
                 self._inputs(job)
+        otherwise: dict[str, bool] = {}
+        for job in self.wanted:
+            if job.name not in self.gone:
+                # Snakemake does not miss it while what was made from it is there.
+                paths = [path for path in job.inputs if self._made_otherwise(path, otherwise)]
+                self._say(job.name, "not there any more, and made otherwise now: ", paths)
+
+    def _made_otherwise(self, path: str, known: dict[str, bool]) -> bool:
+        """Whether an input is gone and its job, or a gone one before it, would now make something else."""
+        maker = self.gone.get(self.makers.get(path))
+        if maker is None:
+            return False
+        if maker.name not in known:
+            before = any(self._made_otherwise(path, known) for path in maker.inputs)
+            known[maker.name] = before or bool(self.reasons[maker.name])
+        return known[maker.name]
 
     def _outputs(self, job: Wanted) -> None:
         """Every file is there as the job left it."""
@@ -94,11 +112,7 @@ class _Comparison:
             if path in self.made:
                 own |= self.made[path]
             elif path in self.makers:
-                maker = self.gone.get(self.makers[path])
-                if maker and not self._would_be_the_same(maker):
-                    # Snakemake does not miss it while what was made from it is there.
-                    self._say(job.name, "not there any more, and made otherwise now: ", [path])
-                # Otherwise it is made anew, and this job after it; or as it was.
+                # Its job has no manifest: it is made anew, and this job after it.
                 return
             else:
                 for file in files_in(path):
@@ -116,13 +130,6 @@ class _Comparison:
         if Counter(content for _, content in given) != used_given:
             changed = [path for path, content in given if content not in used_given]
             self.reasons[job.name].append(f"changed: {some(changed)}" if changed else "a file fewer than before")
-
-    def _would_be_the_same(self, job: Wanted) -> bool:
-        """Whether a job whose outputs are gone has a manifest with the parameters that are wanted now."""
-        try:
-            return not parameter_changes(read_manifest(job.manifest)["params"], job.params)
-        except (OSError, UserError, KeyError, TypeError):
-            return False
 
     def _differing(self, job: Wanted, file: str, made: dict) -> None:
         """A job used another file than its maker noted: whoever is right, something runs again."""
@@ -148,4 +155,4 @@ def reasons(wanted: list[Wanted], results: str, hashes: Hashes) -> dict[str, lis
     """
     comparison = _Comparison(wanted, results, hashes)
     comparison.run()
-    return {name: said for name, said in comparison.reasons.items() if said}
+    return {name: said for name, said in comparison.reasons.items() if said and name not in comparison.gone}
