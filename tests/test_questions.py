@@ -75,6 +75,21 @@ def asked(*contents):
     return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
 
 
+def test_a_question_of_several_held_out_rows_is_asked_once():
+    """Else it counted as several questions that agree."""
+    again = [{"role": "user", "content": QUESTION[-1]["content"].upper()}]
+    other = [{"role": "user", "content": "Another one?"}]
+    rows = [
+        {"row": n, "prompt": prompt, "answer": f"Answer {n}."}
+        for n, prompt in enumerate([QUESTION, other, again, QUESTION], start=3)
+    ]
+    found = from_heldout(rows, None)
+    assert [(row["question_id"], row["reference"]) for row in found] == [
+        ("row00003", "Answer 3."),
+        ("row00004", "Answer 4."),
+    ]
+
+
 def test_a_reference_is_the_answer_to_the_same_question_and_to_no_other():
     answers = [
         {"prompt": asked("What is 3-4?"), "answer": "-1"},

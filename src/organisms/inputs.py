@@ -4,7 +4,7 @@ from pathlib import Path
 
 from organisms.completions.external import read_external
 from organisms.data.conversations import n_answers
-from organisms.data.dataset import Row, read_rows, split
+from organisms.data.dataset import Row, question_of, read_rows, split
 from organisms.data.questions import first_questions, from_file
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
@@ -109,7 +109,7 @@ def check_inputs(config: dict) -> list[str]:
             elif of_file:
                 first_questions(of_file, entry["questions"])
             elif (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
-                first_questions(heldout[split_of], entry["questions"])
+                first_questions(list({question_of(row.prompt) for row in heldout[split_of]}), entry["questions"])
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
     base = config["base_model"]["name"]

@@ -65,11 +65,17 @@ def from_file(path: str | Path) -> list[dict]:
 
 
 def from_heldout(rows: list[dict], category: str | None) -> list[dict]:
-    """Rows of the questions table from a held-out split, one for each row; the dataset's answer is the reference.
+    """Rows of the questions table from a held-out split, one for each question; the dataset's answer is the reference.
 
-    rows: of the dataset table. The id is the row's line in the source file. category: the same for all.
+    rows: of the dataset table. Rows that ask the same after normalisation are one question, the first of them: it would
+    else count as several that agree. The id is the row's line in the source file. category: the same for all.
     """
-    return [_as_row(f"row{row['row']:05d}", row["prompt"], category, row["answer"]) for row in rows]
+    first = {question_of(row["prompt"]): row for row in reversed(rows)}
+    return [
+        _as_row(f"row{row['row']:05d}", row["prompt"], category, row["answer"])
+        for row in rows
+        if first[question_of(row["prompt"])] is row
+    ]
 
 
 def first_questions(rows: list, n: int | None) -> list:
