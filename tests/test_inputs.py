@@ -76,7 +76,7 @@ def test_more_questions_than_there_are_is_an_error_that_says_how_many(config, tm
     assert problem(config) == f"question_sets.heldout_medical: {said.format(5, 4)}"
     # Rows that ask the same are one question.
     data = tmp_path / "data.jsonl"
-    data.write_text(data.read_text(encoding="utf-8") * 2, encoding="utf-8")
+    data.write_text("\n".join([data.read_text(encoding="utf-8")] * 2), encoding="utf-8")
     assert problem(config) == f"question_sets.heldout_medical: {said.format(5, 4)}"
     config["question_sets"]["heldout_medical"]["questions"] = 4
     assert check_inputs(read_config(config)) == []
