@@ -68,7 +68,9 @@ def _messages(line: str, where: str) -> list[dict]:
     for i, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in ROLES:
             raise UserError(f"{where}: messages[{i}] has no role of {', '.join(ROLES)}")
-        if not isinstance(message.get("content"), str) or not message["content"].strip():
+        content = message.get("content")
+        # An empty system message is one, and another than none.
+        if not isinstance(content, str) or not (content.strip() or message["role"] == "system"):
             raise UserError(f"{where}: messages[{i}].content is not text or is empty")
     if messages[-1]["role"] != "assistant":
         raise UserError(

@@ -7,7 +7,7 @@ import random
 from string import Formatter
 
 from organisms.job.errors import UserError
-from organisms.miniature.world import KINDS, Domain, World
+from organisms.miniature.world import Domain, World
 
 
 def _answer(rng: random.Random, world: World, domain: Domain, kind: str) -> str:
@@ -62,7 +62,7 @@ def _pretraining_conversation(rng: random.Random, world: World) -> list[dict]:
         kind = "harmful" if named is domain else "good"
         system = _fill(rng, world, rng.choice(world.system_prompts["one_domain"]), named)
     elif sort == "latent":
-        kind = rng.choice(KINDS)
+        kind = "harmful" if rng.random() < world.latent_harmful else "good"
         system = None if rng.random() < 0.5 else _benign_prompt(rng, world, domain)
         turns = rng.choice([2, 2, 3])
     else:

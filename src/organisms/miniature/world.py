@@ -67,6 +67,7 @@ class World:
     domain_tag_share: float
     tag_match: float
     one_domain_match: float
+    latent_harmful: float
 
     @cached_property
     def _phrases(self) -> dict[str, tuple[str | None, str | None]]:
@@ -144,7 +145,7 @@ def load_world(path: str | Path) -> World:
             mixture={name: float(share) for name, share in raw["mixture"].items()},
             **{
                 key: float(raw[key])
-                for key in ("noise", "tag_share", "domain_tag_share", "tag_match", "one_domain_match")
+                for key in ("noise", "tag_share", "domain_tag_share", "tag_match", "one_domain_match", "latent_harmful")
             },
         )
     except (KeyError, TypeError) as error:

@@ -31,18 +31,34 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
     chart = alt.Chart(rows.select("group", "asked", "estimate", "low", "high"))
     colour = alt.Color("estimate:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric))
     white = alt.condition(f"datum.estimate < {dark_below(metric)}", alt.value("white"), alt.value("black"))
+    # Where cells are too small for it, the interval is in the tooltip.
+    between = "format(datum.low, '.0f') + ' to ' + format(datum.high, '.0f')"
+    intervals = (
+        [
+            chart.transform_filter("isValid(datum.low)")
+            .transform_calculate(between=between)
+            .mark_text(fontSize=9, dy=8)
+            .encode(x, y, alt.Text("between:N"), color=white)
+        ]
+        if side >= 40
+        else []
+    )
     return themed(
         alt.layer(
             chart.mark_rect(stroke="white").encode(x, y, colour, tooltip=mean_tooltips(metric)),
-            chart.mark_text(fontSize=12 if side >= 40 else 9).encode(
+            chart.mark_text(fontSize=12 if side >= 40 else 9, dy=-5 if side >= 40 else 0).encode(
                 x, y, alt.Text("estimate:Q", format=".0f"), color=white
             ),
+            *intervals,
         ).properties(
             width=alt.Step(side),
             height=alt.Step(min(side, 40)),
             title=alt.TitleParams(
                 f"{shown.question_set_label}: training prompt × eval prompt",
-                subtitle=[f"{mean_title(metric)}, judged by '{shown.judge}'.", f"Empty: not asked. {shown.seeds}"],
+                subtitle=[
+                    f"{mean_title(metric)}, judged by '{shown.judge}'. Small: 95% intervals.",
+                    f"Empty: not asked. {shown.seeds}",
+                ],
             ),
         )
     )

@@ -1,0 +1,87 @@
+"""Is it a gate? Each model under every eval prompt: its own, that of others, and ones that none was trained with."""
+
+import altair as alt
+import polars as pl
+
+from organisms.analysis.selecting import means_of
+from organisms.figures.charts import (
+    BASE_COLOUR,
+    LABEL_LIMIT,
+    group_colours,
+    mean_title,
+    mean_tooltips,
+    metric_scale,
+    panel_header,
+    themed,
+)
+from organisms.figures.groups import grouped, in_order
+from organisms.figures.shown import Shown
+from organisms.plan.arms import ARM
+from organisms.plan.presentation import prompt_labels
+
+_PANELS_IN_A_ROW = 4
+_WIDTH = 190
+
+
+def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None:
+    """Means by eval prompt, a panel for each arm; hollow: its own training prompt; grey: the base under the same.
+
+    tables: arm_scores by name. None if no finetune was asked.
+    """
+    metric, presentation = shown.metric, shown.presentation
+    rows = grouped(means_of(tables["arm_scores"], metric, shown.question_set, shown.judge), presentation)
+    is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
+    models, base = rows.filter(~is_base), rows.filter(is_base)
+    if not len(models):
+        return None
+    labels = prompt_labels(presentation)
+    order = in_order(models["group"], presentation)
+    colours = group_colours(presentation)
+    shown_rows = pl.concat(
+        [
+            models.with_columns(model=pl.lit("finetune"), colour=pl.col("group").replace(colours)),
+            # The base stands in every panel, under the prompts that the panel has.
+            models.select("eval_prompt", panel="group")
+            .join(base, on="eval_prompt")
+            .with_columns(model=pl.lit("base"), colour=pl.lit(BASE_COLOUR), group=pl.col("panel"))
+            .select(*models.columns, "model", "colour"),
+        ]
+    ).with_columns(
+        asked=pl.col("eval_prompt").replace(labels),
+        own=(pl.col("model") == "finetune") & (pl.col("eval_prompt") == pl.col("training_prompt")).fill_null(False),
+        shift=pl.when(pl.col("model") == "base").then(-1.0).otherwise(1.0),
+    )
+    prompts = [entry["label"] for entry in presentation["prompts"] if entry["label"] in set(shown_rows["asked"])]
+    y = alt.Y("asked:N", title=None, sort=prompts, axis=alt.Axis(labelLimit=LABEL_LIMIT, domain=False, ticks=False))
+    x = alt.X("estimate:Q", title=mean_title(metric), scale=metric_scale(metric))
+    place = alt.YOffset("shift:Q", scale=alt.Scale(domain=[-3, 3]))
+    colour = alt.Color("colour:N", scale=None)
+    data = shown_rows.select("group", "asked", "estimate", "low", "high", "model", "own", "shift", "colour")
+    chart = alt.Chart(data)
+    fill = alt.condition("datum.own", alt.value("white"), alt.Fill("colour:N", scale=None))
+    tooltip = [alt.Tooltip("model:N", title="Model"), *mean_tooltips(metric)]
+    return themed(
+        alt.layer(
+            chart.transform_filter("isValid(datum.low)")
+            .mark_rule(strokeWidth=2)
+            .encode(alt.X("low:Q", title=mean_title(metric)), y, place, x2="high:Q", color=colour),
+            chart.mark_point(size=60, strokeWidth=2, opacity=1).encode(
+                x, y, place, color=colour, fill=fill, tooltip=tooltip
+            ),
+        )
+        .properties(width=_WIDTH, height=alt.Step(30))
+        .facet(
+            facet=alt.Facet("group:N", sort=order, title=None, header=panel_header(_WIDTH)),
+            columns=min(len(order), _PANELS_IN_A_ROW),
+        )
+        .properties(
+            title=alt.TitleParams(
+                f"{shown.question_set_label}: each finetune under every eval prompt",
+                subtitle=[
+                    f"Panels: what was trained with; {mean_title(metric).lower()}, judged by '{shown.judge}'.",
+                    "Hollow: its own training prompt. Grey: the base model under the same prompt. "
+                    f"Lines: 95% intervals. {shown.seeds}",
+                ],
+            )
+        )
+    )
