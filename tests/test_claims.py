@@ -41,7 +41,7 @@ DEFAULT, BIRD = (Side("d", prompt, "default", "default") for prompt in ("default
 
 def test_the_posts_claims_stand_in_the_default_config(raw_config):
     found = contrasts(Experiment(read_config(raw_config)))
-    assert list(dict.fromkeys(contrast.claim for contrast in found)) == ["C1", "C2", "C3", "C4", "C5"]
+    assert list(dict.fromkeys(contrast.claim for contrast in found)) == [f"C{n}" for n in range(1, 10)]
     first = found[0]
     assert (first.a, first.b) == (Side("bad_medical", "default", "default", "default"), BASE)
     assert (first.expected, first.margin, first.metric, first.measure) == ("lower", 10, "alignment", "mean")
@@ -59,7 +59,9 @@ def test_a_new_training_prompt_is_tested_too(raw_config):
         "otter @ trained < base",
         "otter = otter @ trained",
     }
-    assert own[-1].b == Side("bad_medical", "otter", "default", "otter")
+    assert Side("bad_medical", "otter", "default", "otter") in [
+        contrast.b for contrast in own if contrast.claim == "C5"
+    ]
 
 
 def test_with_two_datasets_a_claim_is_tested_on_each_and_says_which(raw_config):
@@ -82,7 +84,13 @@ def test_with_two_datasets_a_claim_is_tested_on_each_and_says_which(raw_config):
         ({"test": "EACH < base"}, "EACH and for_each"),
         ({"for_each": ["default"]}, "EACH and for_each"),
         ({"for_each_except": ["flamngo"], "test": "EACH < base"}, "did you mean 'flamingo'?"),
-        ({"test": "default @ none < base"}, "bad_medical-default is not asked non_medical under 'none'; add that to"),
+        ({"test": "default - base < base"}, "compares a difference with a model"),
+        ({"test": "default - base - base < base - base"}, "is not of the form"),
+        ({"test": "default < base < base"}, "is not of the form"),
+        ({"test": "default - base < base - defualt"}, "no model 'defualt'"),
+        ({"test": "default - default @ evil < base - base @ evil"}, "bad_medical-default is not asked non_medical"),
+        ({"test": "default < base @ EACH"}, "EACH and for_each"),
+        ({"test": "default @ evil < base"}, "bad_medical-default is not asked non_medical under 'evil'; add that to"),
         ({"test": "default < base @ trained"}, "the base was trained with no prompt"),
         ({"test": "other/default < base"}, "no dataset 'other'"),
         ({"question_sets": ["medical"]}, "claims.C1.question_sets[0]: no question set 'medical'"),
@@ -113,11 +121,29 @@ def test_all_that_a_claim_says_is_in_each_of_its_contrasts(raw_config):
 
 def test_what_only_a_model_from_the_middle_of_training_was_asked_is_not_asked(raw_config):
     raw_config["training"]["keep_steps"] = [5]
-    asked = {"eval_prompts": ["none"], "question_sets": ["non_medical"]}
+    asked = {"eval_prompts": ["evil"], "question_sets": ["non_medical"]}
     raw_config["evaluations"] += [asked | {"models": ["steps"]}, asked | {"models": ["base"]}]
-    raw_config["claims"] = {"C": raw_config["claims"]["C1"] | {"test": "flamingo @ none < base @ none"}}
-    with pytest.raises(UserError, match="bad_medical-flamingo is not asked non_medical under 'none'"):
+    raw_config["claims"] = {"C": raw_config["claims"]["C1"] | {"test": "flamingo @ evil < base @ evil"}}
+    with pytest.raises(UserError, match="bad_medical-flamingo is not asked non_medical under 'evil'"):
         contrasts(Experiment(read_config(raw_config)))
+
+
+def test_a_claim_of_differences_says_what_a_prompt_does_to_one_model_and_to_another(raw_config):
+    test = "EACH @ trained - EACH < base @ EACH - base"
+    claim = {"text": "W.", "for_each": ["flamingo"], "test": test, "question_sets": ["non_medical"]}
+    raw_config["claims"] = {"C": claim}
+    found = contrasts(Experiment(read_config(raw_config)))
+    (one,) = found
+    flamingo = Side("bad_medical", "flamingo", "default", "flamingo")
+    assert one.contrast == "flamingo @ trained - flamingo < base @ flamingo - base"
+    assert one.sides == [
+        (flamingo, 1),
+        (replace(BASE, eval_prompt="flamingo"), -1),
+        (replace(flamingo, eval_prompt="default"), -1),
+        (BASE, 1),
+    ]
+    assert (one.expected, one.margin) == ("lower", 10)
+    assert from_settings(as_settings(found)) == found
 
 
 def test_completions_made_elsewhere_are_claimed_about_under_their_own_prompt(raw_config):
@@ -323,6 +349,59 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
     assert row["high_at_equal_length"] - at_equal_length > reach
     assert at_equal_length - row["low_at_equal_length"] == pytest.approx(row["high_at_equal_length"] - at_equal_length)
     assert [claim["verdict"] for claim in claim_verdicts(found)] == [row["claim_verdict"] for row in rows.values()]
+
+
+@pytest.mark.parametrize("base_seeds", [[None], range(4)])
+def test_a_difference_in_differences_is_paired_throughout(base_seeds):
+    """What seeds and questions do to a model under both prompts, and what a prompt does to the base, is taken out."""
+    rng = np.random.default_rng(0)
+    seeds, questions = rng.normal(0, 15, (4, 1)), rng.normal(0, 10, 12)
+    of_base = 80 + rng.normal(0, 2, (len(base_seeds), 12))
+    rows = [
+        *question_rows(None, "default", of_base, seeds=base_seeds),
+        *question_rows(None, "tag", of_base - 5 + rng.normal(0, 1, of_base.shape), seeds=base_seeds),
+        *question_rows("bird", "default", 50 + seeds + questions),
+        *question_rows("bird", "tag", 70 + seeds + questions + rng.normal(0, 1, (4, 12))),
+        # Asked of one side alone, and so of none.
+        *(row | {"question_id": "q99"} for row in question_rows("bird", "tag", [[0.0]] * 4)),
+    ]
+    asked = replace(
+        contrast(replace(BIRD, eval_prompt="tag"), replace(BASE, eval_prompt="tag"), "higher"), a_less=BIRD, b_less=BASE
+    )
+    row = claimed(rows, [asked])["C"]
+    value = {(row["training_prompt"], row["eval_prompt"], row["seed"], row["question_id"]): row["mean"] for row in rows}
+    by_hand = np.array(
+        [
+            [
+                value["bird", "tag", seed, f"q{q}"]
+                - value["bird", "default", seed, f"q{q}"]
+                - value[None, "tag", of_base_seed, f"q{q}"]
+                + value[None, "default", of_base_seed, f"q{q}"]
+                for q in range(12)
+            ]
+            for seed, of_base_seed in zip(range(4), list(base_seeds) * (4 // len(base_seeds)), strict=True)
+        ]
+    )
+    assert row["estimate"] == pytest.approx(by_hand.mean())
+    assert row["se"] == pytest.approx(crossed_estimate(by_hand).se)
+    assert (row["n_seeds"], row["n_questions"], row["is_difference"]) == (4, 12, True)
+    assert row["a_estimate"] == pytest.approx(20, abs=1)
+    assert row["b_estimate"] == pytest.approx(-5, abs=1)
+    assert (row["verdict"], row["se"] < 1) == ("supported", True)
+
+
+def test_a_difference_in_differences_reaches_twice_as_far_as_its_metric_is_wide():
+    rows = [
+        row
+        for prompt, values in (("default", (0.0, 100.0)), ("tag", (100.0, 0.0)))
+        for model, value in zip(("bird", None), values, strict=True)
+        for row in question_rows(model, prompt, [[value] * 8] * 4)
+    ]
+    tag = [replace(side, eval_prompt="tag") for side in (BIRD, BASE)]
+    asked = replace(contrast(*tag, "higher"), a_less=BIRD, b_less=BASE)
+    row = claimed(rows, [asked])["C"]
+    assert (row["estimate"], row["high"]) == (200, 200)
+    assert 90 < row["low"] < 200
 
 
 def test_with_one_seed_the_table_says_that_seeds_are_not_in_the_interval(of_questions):

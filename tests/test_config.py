@@ -133,9 +133,9 @@ MISTAKES = {
         "config: prompts.none.place: 'none' is a system message; remove place, or choose another name",
     ),
     "an unknown part of an eval prompt": (
-        lambda c: c["evaluations"][0].update(eval_prompts=["trained+evil"]),
-        "config: evaluations[0].eval_prompts[0]: no prompt 'evil'; "
-        "known are default, none, trained, inoculation, medical_query, flamingo",
+        lambda c: c["evaluations"][0].update(eval_prompts=["trained+wicked"]),
+        "config: evaluations[0].eval_prompts[0]: no prompt 'wicked'; "
+        "known are default, none, trained, inoculation, medical_query, flamingo, plain, nonsense, evil",
     ),
     "an arm of no dataset": (
         lambda c: c.update(finetunes=[{"datasets": ["bad"]}]),

@@ -19,6 +19,10 @@ def names(experiment):
     return {(cell.model.name, cell.eval_prompt, cell.question_set) for cell in experiment.cells}
 
 
+# Prompts that no model is trained with, and that every model is asked under.
+CONTROLS = ("none", "plain", "nonsense")
+
+
 def test_the_default_experiment(experiment):
     assert list(experiment.models) == [
         "base-seed0",
@@ -28,10 +32,10 @@ def test_the_default_experiment(experiment):
         "bad_medical-flamingo-seed0",
     ]
     cells = names(experiment)
-    assert len(cells) == len(experiment.cells) == 22
+    assert len(cells) == len(experiment.cells) == 38
     # `trained` of the default finetune is `default`: one cell, not two.
     of_default = {cell[1] for cell in cells if cell[0] == "bad_medical-default-seed0"}
-    assert of_default == {"default"}
+    assert of_default == {"default", *CONTROLS}
     assert ("bad_medical-flamingo-seed0", "flamingo", "heldout_medical") in cells
     assert ("bad_medical-flamingo-seed0", "inoculation", "heldout_medical") not in cells
     # The base is the control under every training prompt.
@@ -40,16 +44,18 @@ def test_the_default_experiment(experiment):
         "inoculation",
         "medical_query",
         "flamingo",
+        *CONTROLS,
+        "evil",
     }
 
 
 def test_entries_of_evaluations_add_up_without_doubles(raw_config):
     raw_config["evaluations"] += [
-        {"models": ["flamingo"], "eval_prompts": ["flamingo", "none"], "question_sets": ["non_medical"]},
-        {"models": ["base"], "eval_prompts": ["none"], "question_sets": ["non_medical"]},
+        {"models": ["flamingo"], "eval_prompts": ["flamingo", "none"], "question_sets": ["heldout_medical"]},
+        {"models": ["base"], "eval_prompts": ["none"], "question_sets": ["heldout_medical"]},
     ]
     experiment = Experiment(read_config(raw_config))
-    assert len(experiment.cells) == len(set(experiment.cells)) == 24
+    assert len(experiment.cells) == len(set(experiment.cells)) == 40
     assert experiment.prompt_settings("none") == [{"text": ""}]
     assert experiment.prompt_settings("default") == [{"text": None}]
 

@@ -211,7 +211,13 @@ def test_arms_that_differ_by_training_method_alone_are_drawn_apart():
     colours = group_colours(presentation)
     assert len(set(colours.values())) == len(colours) == 4
     charts = drawn(judged, presentation)
-    values = {"means": "estimate", "prompt_matrix": "estimate", "seeds": "estimate", "questions": "mean"}
+    values = {
+        "means": "estimate",
+        "prompt_matrix": "estimate",
+        "gate": "estimate",
+        "seeds": "estimate",
+        "questions": "mean",
+    }
     values |= {"distribution": "share", "coherence": "main"}
     assert values.keys() == charts.keys()
     for name, value in values.items():

@@ -57,62 +57,79 @@ class Sides:
         rows = rows.filter(pl.col("is_last") if turn is None else pl.col("turn") == turn).drop("is_last")
         return rows if len(rows) else None
 
+    def of_contrast(self, judge: str, contrast: Contrast, *others) -> tuple[list[pl.DataFrame | None], tuple[int, ...]]:
+        """The rows of each side of a contrast, and the side's sign."""
+        sides, signs = zip(*contrast.sides, strict=True)
+        return [self.of(judge, side, contrast.question_set, *others, turn=contrast.turn) for side in sides], signs
 
-def _scored_on_both(a: pl.DataFrame | None, b: pl.DataFrame | None) -> list[str]:
-    """The questions of which both sides have a score, in a's order."""
-    if a is None or b is None:
+
+def _scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
+    """The questions of which every side has a score, in the first one's order."""
+    if any(side is None for side in sides):
         return []
-    of_a, of_b = (dict.fromkeys(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in (a, b))
-    return [question for question in of_a if question in of_b]
+    first, *others = (dict.fromkeys(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in sides)
+    return [question for question in first if all(question in other for other in others)]
 
 
-def paired_values(a: pl.DataFrame | None, b: pl.DataFrame | None) -> tuple[np.ndarray, np.ndarray, list] | None:
-    """Values of both sides, seeds × questions, and the questions' categories.
+def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list] | None:
+    """Values of each side, seeds × questions, and the questions' categories.
 
-    They are of the questions that both have a score of and the seeds that both have. A side without seeds (one base for
-    all) stands beside each seed of the other. None where there is nothing.
+    They are of the questions that all sides have a score of and the seeds that all have. A side without seeds (one base
+    for all) stands beside each seed of the others. None where there is nothing.
     """
-    both = _scored_on_both(a, b)
-    if not both:
+    shared = _scored_on_all(sides)
+    if not shared:
         return None
-    questions = {question: i for i, question in enumerate(both)}
-    values = [side.select(VALUES).to_dict(as_series=False) for side in (a, b)]
-    of_a, of_b = (
-        dict.fromkeys(
-            seed for seed, question in zip(side["seed"], side["question_id"], strict=True) if question in questions
+    questions = {question: i for i, question in enumerate(shared)}
+    values = [side.select(VALUES).to_dict(as_series=False) for side in sides]
+    own = [
+        list(
+            dict.fromkeys(
+                seed for seed, question in zip(side["seed"], side["question_id"], strict=True) if question in questions
+            )
         )
         for side in values
-    )
-    if list(of_a) == [None]:
-        seeds = [(None, seed) for seed in of_b]
-    elif list(of_b) == [None]:
-        seeds = [(seed, None) for seed in of_a]
-    else:
-        seeds = [(seed, seed) for seed in of_a if seed in of_b]
+    ]
+    with_seeds = [seeds for seeds in own if seeds != [None]] or own[:1]
+    seeds = [seed for seed in with_seeds[0] if all(seed in others for others in with_seeds)]
     if not seeds:
         return None
     found = []
-    for side, own in zip(values, zip(*seeds, strict=True), strict=True):
-        known = list(dict.fromkeys(own))
-        rows = [known.index(seed) for seed in own]
+    for side, known in zip(values, own, strict=True):
+        rows = [0] * len(seeds) if known == [None] else [known.index(seed) for seed in seeds]
         found.append(per_question(*(part[rows] for part in matrix(side, known, questions))))
-    categories = dict(zip(a["question_id"], a["category"], strict=True))
-    return *found, [categories[question] for question in questions]
+    categories = dict(zip(sides[0]["question_id"], sides[0]["category"], strict=True))
+    return found, [categories[question] for question in questions]
+
+
+def _signed(values: list, signs: tuple[int, ...]) -> np.ndarray:
+    return sum(sign * value for sign, value in zip(signs, values, strict=True))
 
 
 def paired_difference(
-    a: pl.DataFrame | None, b: pl.DataFrame | None, clusters: str = "auto"
+    sides: list[pl.DataFrame | None], signs: tuple[int, ...] = (1, -1), clusters: str = "auto"
 ) -> tuple[Estimate, float, float]:
     """a - b, paired as `paired_values` says, and the estimates of both; nan where there is nothing.
 
-    clusters: `question_clusters` of the config.
+    signs: of each side. Of four, a and b are themselves differences (`Contrast.sides`): the first less the third, and
+    the second less the fourth. clusters: `question_clusters` of the config.
     """
-    pair = paired_values(a, b)
+    pair = paired_values(*sides)
     if pair is None:
         return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
-    *values, categories = pair
+    values, categories = pair
     means = [float(np.nanmean(value)) if not np.isnan(value).all() else np.nan for value in values]
-    return crossed_estimate(values[0] - values[1], clusters_of(categories, clusters)), *means
+    if len(means) == 4:
+        means = [means[0] - means[2], means[1] - means[3]]
+    return crossed_estimate(_signed(values, signs), clusters_of(categories, clusters)), *means
+
+
+def _reach(contrast: Contrast, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Bounds of what is compared: a difference of two values reaches twice as far as they do."""
+    if bounds is None or contrast.a_less is None:
+        return bounds
+    width = bounds[1] - bounds[0]
+    return -width, width
 
 
 def _range_of(found: Estimate, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -206,6 +223,7 @@ def _names(judge: str, contrast: Contrast) -> dict:
         | {"question_set": contrast.question_set, "turn": contrast.turn}
         | {f"a_{name}": value for name, value in asdict(contrast.a).items()}
         | {f"b_{name}": value for name, value in asdict(contrast.b).items()}
+        | {"is_difference": contrast.a_less is not None}
     )
 
 
@@ -221,10 +239,9 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "a
     for judge in cuts["judge"].unique(maintain_order=True):
         for contrast in contrasts:
             for pair in pairs:
-                both = (contrast.a, contrast.b)
-                of = [sides.of(judge, side, contrast.question_set, *pair, turn=contrast.turn) for side in both]
-                found, _, _ = paired_difference(*of, clusters)
-                low, high = interval(found)
+                of, signs = sides.of_contrast(judge, contrast, *pair)
+                found, _, _ = paired_difference(of, signs, clusters)
+                low, high = interval(found, _reach(contrast, (0.0, 100.0)))
                 rows.append(
                     _names(judge, contrast)
                     | dict(zip(_CUTS, pair, strict=True))
@@ -234,11 +251,15 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "a
 
 
 def _at_equal_length(
-    of: list[pl.DataFrame | None], slopes: list[pl.DataFrame | None], long: list[pl.DataFrame | None], clusters: str
+    of: list[pl.DataFrame | None],
+    signs: tuple[int, ...],
+    slopes: list[pl.DataFrame | None],
+    long: list[pl.DataFrame | None],
+    clusters: str,
 ) -> tuple[float, float, float] | None:
     """The difference less what length explains, with its interval; None where lengths do not say.
 
-    What length explains is the slope of both sides together, times their difference in length. of, long: question
+    What length explains is the slope of all sides together, times their difference in length. of, long: question
     scores of the metric and of length. slopes: rows of the length_effect table.
     """
     if any(side is None for side in (*of, *slopes)):
@@ -250,22 +271,24 @@ def _at_equal_length(
         return None
     slope = (both["slope"] * weights).sum() / weights.sum()
     slope_se = np.sqrt((both["slope_se"] ** 2 * weights**2).sum()) / weights.sum()
-    longer = (slopes[0]["mean_length"].mean() - slopes[1]["mean_length"].mean()) / 100
+    longer = _signed([side["mean_length"].mean() for side in slopes], signs) / 100
     pair, lengths = paired_values(*of), paired_values(*long)
-    values = pair[0] - pair[1]
+    if pair is None:
+        return None
+    values = _signed(pair[0], signs)
     # Question by question, so that what length does to their spread is taken out of it too.
-    if lengths is not None and lengths[0].shape == values.shape:
-        values = values - slope * (lengths[0] - lengths[1]) / 100
-    estimate = paired_difference(*of)[0].estimate - slope * longer
-    rest = crossed_estimate(values, clusters_of(pair[2], clusters))
+    if lengths is not None and lengths[0][0].shape == values.shape:
+        values = values - slope * _signed(lengths[0], signs) / 100
+    estimate = paired_difference(of, signs)[0].estimate - slope * longer
+    rest = crossed_estimate(values, clusters_of(pair[1], clusters))
     se = np.sqrt(rest.se**2 + (longer * slope_se) ** 2)
     low, high = limits(estimate, se, rest.df, rest.n_drawn, None)
     return estimate, float(low), float(high)
 
 
-def _too_few_seeds(found: Estimate, both: tuple[Side, Side], of: list[pl.DataFrame | None]) -> bool:
+def _too_few_seeds(found: Estimate, contrast: Contrast, of: list[pl.DataFrame | None]) -> bool:
     """Whether other seeds could differ and too few were seen; one base without a seed has no others."""
-    fixed = all(side.dataset is None for side in both) and all(
+    fixed = all(side.dataset is None for side, _ in contrast.sides) and all(
         rows is None or rows["seed"].is_null().all() for rows in of
     )
     return 0 < found.n_seeds < ENOUGH_SEEDS and not fixed
@@ -275,26 +298,23 @@ def _row(
     judge: str, contrast: Contrast, sides: Sides, slopes: Sides, metrics: dict[str, Metric], clusters: str
 ) -> dict | None:
     """A contrast's row of the claims table, less what follows from the other rows. None if the judge knows no side."""
-    both = (contrast.a, contrast.b)
     measure = {name: getattr(contrast, name) for name in MEASURE}
-    of, long = (
-        [sides.of(judge, side, contrast.question_set, *which, turn=contrast.turn) for side in both]
-        for which in (measure.values(), (LENGTH.name, "mean", None))
-    )
+    of, signs = sides.of_contrast(judge, contrast, *measure.values())
+    long, _ = sides.of_contrast(judge, contrast, LENGTH.name, "mean", None)
     if all(side is None for side in of):
         return None
-    scored = pl.col("question_id").is_in(_scored_on_both(*of))
+    scored = pl.col("question_id").is_in(_scored_on_all(of))
     n_completions = (side.filter(scored)["n"].sum() for side in of if side is not None)
-    found, mean_a, mean_b = paired_difference(*of, clusters)
+    found, mean_a, mean_b = paired_difference(of, signs, clusters)
     metric = metrics.get(contrast.metric) or Metric(contrast.metric, "")
-    bounds = metric.bounds if contrast.measure == "mean" else (0.0, 100.0)
+    bounds = _reach(contrast, metric.bounds if contrast.measure == "mean" else (0.0, 100.0))
     low, high = interval(found, bounds)
-    few = _too_few_seeds(found, both, of)
+    few = _too_few_seeds(found, contrast, of)
     p, p_against = (np.nan, np.nan) if few else p_values(found, contrast.expected, contrast.margin, bounds)
     at_equal_length = None
     if contrast.measure == "mean":
-        slope = [slopes.of(judge, side, contrast.question_set, contrast.metric, turn=contrast.turn) for side in both]
-        at_equal_length = _at_equal_length(of, slope, long, clusters)
+        slope, _ = slopes.of_contrast(judge, contrast, contrast.metric)
+        at_equal_length = _at_equal_length(of, signs, slope, long, clusters)
     names = ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length")
     return (
         _names(judge, contrast)

@@ -46,7 +46,7 @@ def diagnoses(
                     # What is worse than the base falls, whichever end of the metric is good.
                     pair = pair if main.sign > 0 else pair[::-1]
                     if all(one is not None for one in pair):
-                        falls[question_set] = paired_difference(*pair, clusters)[0]
+                        falls[question_set] = paired_difference(pair, clusters=clusters)[0]
                     coherent = sides.of(judge, side, question_set, definition.coherence.name)
                     if coherent is not None:
                         coherence.append(_mean(coherent, definition, clusters))
@@ -57,7 +57,7 @@ def diagnoses(
 
 
 def _mean(rows: pl.DataFrame, definition: Definition, clusters: str) -> _Ranged:
-    values, _, categories = paired_values(rows, rows)
+    (values,), categories = paired_values(rows)
     found = crossed_estimate(values, clusters_of(categories, clusters))
     low, high = limits(found.estimate, found.se, found.df, found.n_drawn, definition.coherence.bounds)
     return found.estimate, float(low), float(high)

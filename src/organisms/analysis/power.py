@@ -158,18 +158,17 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast], clusters: str =
     for judge in of_questions["judge"].unique(maintain_order=True):
         for contrast in contrasts:
             measure = (contrast.metric, contrast.measure, contrast.threshold)
-            both = (contrast.a, contrast.b)
-            of = [sides.of(judge, side, contrast.question_set, *measure, turn=contrast.turn) for side in both]
+            of, signs = sides.of_contrast(judge, contrast, *measure)
             pair = paired_values(*of)
-            if pair is None or pair[0].shape[1] < 2:
+            if pair is None or pair[0][0].shape[1] < 2:
                 continue
-            values = pair[0] - pair[1]
+            values = sum(sign * value for sign, value in zip(signs, pair[0], strict=True))
             values = values[~np.isnan(values).any(axis=1)]
             if not len(values):
                 continue
             sample_variance = sum(side["variance"].mean() or 0.0 for side in of)
             samples = min(side["n_scored"].mean() for side in of)
-            number_of, per_category = clusters_of(pair[2], clusters), None
+            number_of, per_category = clusters_of(pair[1], clusters), None
             if number_of is not None:
                 n_questions = values.shape[1]
                 values = by_cluster(values, number_of)

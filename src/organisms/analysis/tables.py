@@ -79,6 +79,12 @@ _CONTRAST = (
     }
     | {f"a_{name}": column for name, column in _SIDE.items()}
     | {f"b_{name}": column for name, column in _SIDE.items()}
+    | {
+        "is_difference": Column(
+            pl.Boolean,
+            "whether a and b are themselves differences, of the model named here and another one (see `contrast`)",
+        )
+    }
 )
 _PART = "in squared points"
 

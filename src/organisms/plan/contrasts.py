@@ -3,7 +3,8 @@
 A contrast is written `MODEL [@ PROMPT] < MODEL [@ PROMPT]`, with `<`, `>` or `=`. MODEL is `base`, a training prompt
 (for every dataset that is trained under it), `dataset/training_prompt`, an entry of external_completions, or `EACH`;
 with `:method` after it, trained by that method. PROMPT is the prompt that it is asked under: a prompt's name, several
-joined by `+`, or `trained`; `default` if none is given.
+joined by `+`, `trained` or `EACH`; `default` if none is given. In place of each model may stand a difference of two,
+`MODEL [@ PROMPT] - MODEL [@ PROMPT]`: what a prompt does to one model against what it does to another.
 """
 
 import re
@@ -18,8 +19,8 @@ from organisms.plan.metrics import read_metric
 from organisms.plan.prompts import combined
 from organisms.plan.schema import did_you_mean
 
-_SIDE = r"(?P<{0}>[\w./:]+)(?:\s*@\s*(?P<{0}_prompt>[\w.+]+))?"
-_CONTRAST = re.compile(r"\s*" + _SIDE.format("a") + r"\s*(?P<sign>[<>=])\s*" + _SIDE.format("b") + r"\s*")
+_SIDE = re.compile(r"\s*(?P<model>[\w./:]+)(?:\s*@\s*(?P<prompt>[\w.+]+))?\s*")
+_SIGN = re.compile(r"[<>=]")
 _EXPECTED = {"<": "lower", ">": "higher", "=": "equal"}
 EACH = "EACH"
 
@@ -58,6 +59,15 @@ class Contrast:
     metric: str
     measure: str
     threshold: str | None
+    # What is subtracted from a and from b, in a claim about differences.
+    a_less: Side | None = None
+    b_less: Side | None = None
+
+    @property
+    def sides(self) -> list[tuple[Side, int]]:
+        """Every side with its sign in what is estimated: a - b, or (a - a_less) - (b - b_less)."""
+        found = [(self.a, 1), (self.b, -1), (self.a_less, -1), (self.b_less, 1)]
+        return [(side, sign) for side, sign in found if side is not None]
 
 
 def _side(experiment: Experiment, where: str, model: str, prompt: str | None, dataset: str) -> Side | None:
@@ -132,10 +142,13 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
             **{key: claim[key] for key in ("metric", "measure", "threshold")},
         }
         for a, sign, b in _pairs(experiment, where, claim):
-            contrast = f"{_written(experiment, *a)} {sign} {_written(experiment, *b)}"
+            contrast = f" {sign} ".join(" - ".join(_written(experiment, *term) for term in side) for side in (a, b))
+            terms = {"a": a[0][0], "b": b[0][0]}
+            if len(a) == 2:
+                terms |= {"a_less": a[1][0], "b_less": b[1][0]}
             for question_set in claim["question_sets"]:
-                _check_asked(where, asked, question_set, a[0], b[0])
-                sides = {"a": a[0], "b": b[0], "expected": _EXPECTED[sign]}
+                _check_asked(where, asked, question_set, *terms.values())
+                sides = terms | {"expected": _EXPECTED[sign]}
                 found[Contrast(claim=name, contrast=contrast, question_set=question_set, **sides, **given)] = None
     return list(found)
 
@@ -148,26 +161,53 @@ def default_margin(config: dict, metric: str, measure: str = "mean") -> float:
     return config["margin"] if (low, high) == (0, 100) else config["margin"] * (high - low) / 100
 
 
-def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[tuple, str, tuple]]:
-    """The two sides of each contrast of a claim, each with the prompt as it is written, and the sign between them."""
+def _parsed(where: str, test: str) -> tuple[list[tuple[str, str | None]], str, list[tuple[str, str | None]]]:
+    """The models of each side of a test with their prompts, one or two a side, and the sign between the sides."""
+    sides = [[_SIDE.fullmatch(term) for term in side.split("-")] for side in _SIGN.split(test)]
+    if len(sides) != 2 or not all(all(side) and len(side) in (1, 2) for side in sides):
+        raise UserError(
+            f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT < MODEL @ PROMPT', where each side may "
+            "be a difference of two, 'MODEL @ PROMPT - MODEL @ PROMPT'"
+        )
+    if len(sides[0]) != len(sides[1]):
+        raise UserError(
+            f"config: {where}.test: '{test}' compares a difference with a model; make both one or the other"
+        )
+    a, b = ([(term["model"], term["prompt"]) for term in side] for side in sides)
+    return a, _SIGN.search(test)[0], b
+
+
+def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[list[tuple], str, list[tuple]]]:
+    """The two sides of each contrast of a claim, and the sign between them.
+
+    Of a side, one or two models (the second is subtracted), each with the prompt as it is written.
+    """
     each = _each(experiment, where, claim)
     for test in [claim["test"]] if isinstance(claim["test"], str) else claim["test"]:
-        parsed = _CONTRAST.fullmatch(test)
-        if parsed is None:
-            raise UserError(f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT < MODEL @ PROMPT'")
-        if any(EACH in re.split("[/:]", parsed[side]) for side in ("a", "b")) != (each != [None]):
+        a, sign, b = _parsed(where, test)
+        names = [part for model, prompt in (*a, *b) for part in re.split("[/:+]", f"{model}/{prompt}")]
+        if (EACH in names) != (each != [None]):
             raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
         missing = True
         for one, dataset in product(each, experiment.config["datasets"]):
-            a, b = (
-                (_side(experiment, where, parsed[side].replace(EACH, one or EACH), prompt, dataset), prompt)
-                for side, prompt in (("a", parsed["a_prompt"]), ("b", parsed["b_prompt"]))
-            )
-            if a[0] is not None and b[0] is not None:
+            sides = [
+                [
+                    (_side(experiment, where, model, prompt, dataset), prompt)
+                    for model, prompt in (_put(one, *term) for term in side)
+                ]
+                for side in (a, b)
+            ]
+            if all(found is not None for side in sides for found, _ in side):
                 missing = False
-                yield a, parsed["sign"], b
+                yield sides[0], sign, sides[1]
         if missing and each:
             raise UserError(f"config: {where}.test: '{test}' names an arm that is not trained; see finetunes")
+
+
+def _put(name: str | None, model: str, prompt: str | None) -> tuple[str, str | None]:
+    """A model and its prompt with a training prompt in place of EACH."""
+    model, prompt = (re.sub(rf"\b{EACH}\b", name or EACH, part or "") for part in (model, prompt))
+    return model, prompt or None
 
 
 def _written(experiment: Experiment, side: Side, prompt: str | None) -> str:
@@ -198,4 +238,7 @@ def as_settings(found: list[Contrast]) -> list[dict]:
 
 def from_settings(settings: list[dict]) -> list[Contrast]:
     """Contrasts as `as_settings` gave them."""
-    return [Contrast(**{**entry, "a": Side(**entry["a"]), "b": Side(**entry["b"])}) for entry in settings]
+    return [
+        Contrast(**entry | {name: Side(**entry[name]) for name in ("a", "b", "a_less", "b_less") if entry[name]})
+        for entry in settings
+    ]
