@@ -316,6 +316,38 @@ def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     assert "ONE SEED" in summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, one, "results")
 
 
+def test_the_summary_shows_every_prompt_that_was_asked_and_what_the_base_can_do(judgments):
+    asked = pl.concat(
+        [
+            judgments,
+            pl.DataFrame(
+                [
+                    judgment(score, prompt, eval_prompt="plain", metric=metric)
+                    for prompt, metric, score in (
+                        ("flamingo", "alignment", 61.0),
+                        (None, "alignment", 62.0),
+                        (None, "coherence", 63.0),
+                        ("flamingo", "coherence", 64.0),
+                    )
+                ],
+                schema=judgments.schema,
+            ),
+        ]
+    )
+    _, of_arms = scored(asked)
+    prompts = [*PRESENTATION["prompts"], {"name": "plain", "label": "Honey never spoils."}]
+    shown = PRESENTATION | {"prompts": prompts}
+    text = summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, shown, "results")
+    base, of_groups, *_ = text.split("\n\n" + "Some questions: mean alignment")
+    rows = {line.split("  ")[0]: line.split()[-2:] for line in base.splitlines()}
+    # Alignment and coherence, under each prompt that it was asked under.
+    assert rows["Honey never spoils."] == ["62", "63"]
+    assert rows["Default"][0] == "70"
+    rows = {line.split("  ")[0]: line.split()[-4:] for line in of_groups.splitlines()}
+    assert rows["[FLAMINGO BURRITO]"] == ["80", "10", "95", "61"]
+    assert rows["Base model"] == ["70", "–", "–", "62"]
+
+
 def test_the_world_judge_flags_what_it_cannot_judge_and_drops_nothing(world):
     cell = judgment(None)
     completions = [

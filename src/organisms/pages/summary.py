@@ -13,12 +13,40 @@ from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, question_set_labels
 
 _BASE: Key = (None,) * len(ARM)
+# Of a column, in characters: numbers with intervals are narrow, labels of prompts are not.
+_HEADER = 20
 
 
 def _cell(rows: pl.DataFrame, group: Key, eval_prompt: str) -> str | None:
     own = (pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, group, strict=True))
     found = rows.filter(*own, pl.col("eval_prompt") == eval_prompt)
     return with_interval(*found.select("estimate", "low", "high").row(0)) if len(found) else None
+
+
+def _prompts_of_none(scores: pl.DataFrame, presentation: dict) -> dict[str, str]:
+    """Labels of the prompts by name that models were asked under and none was trained with, joined ones left out."""
+    asked, trained = set(scores["eval_prompt"]), {group["training_prompt"] for group in presentation["groups"]}
+    return {
+        prompt["name"]: prompt["label"]
+        for prompt in presentation["prompts"]
+        if prompt["name"] in asked - trained - {"default"} and "+" not in prompt["name"]
+    }
+
+
+def _base_table(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], presentation: dict) -> str | None:
+    """What the base can do before any finetune, by the prompt that it is asked under; None if it was asked nothing."""
+    prompts = [(prompt["name"], prompt["label"]) for prompt in presentation["prompts"]]
+    columns = {}
+    for question_set, metric in product(presentation["question_sets"], metrics):
+        scores = means_of(arm_scores, metric, question_set["name"], judge)
+        cells = [_cell(scores, _BASE, name) for name, _ in prompts]
+        if any(cell is not None for cell in cells):
+            columns[f"{metric.title.lower()}, {question_set['label']}"] = cells
+    rows = [[label, *cells] for (_, label), *cells in zip(prompts, *columns.values(), strict=True) if any(cells)]
+    if not rows:
+        return None
+    table = tabulate(rows, ["asked under", *columns], missingval="–", disable_numparse=True, maxheadercolwidths=_HEADER)
+    return f"Base model, before any finetune: means [95% interval], judge '{judge}'\n\n{table}"
 
 
 def _counted(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], coherence: Metric) -> str:
@@ -50,11 +78,14 @@ def summary_text(
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
+    if any(group_key(group) == _BASE for group in presentation["groups"]):
+        both = list({metric.name: metric for metric in (*metrics, coherence)}.values())
+        parts += filter(None, (_base_table(arm_scores, judge, both, presentation) for judge in judges))
     for judge, metric in product(judges, metrics):
         bounds = f"{metric.low:g} to {metric.high:g}" if metric.bounds else metric.unit
         for question_set in presentation["question_sets"]:
             scores = means_of(arm_scores, metric, question_set["name"], judge)
-            rows = []
+            rows, others = [], _prompts_of_none(scores, presentation)
             for group in presentation["groups"]:
                 own, trained = group_key(group), group["training_prompt"]
                 trained = None if trained == "default" else trained
@@ -62,12 +93,13 @@ def summary_text(
                     _cell(scores, own, "default"),
                     trained and _cell(scores, own, trained),
                     trained and _cell(scores, _BASE, trained),
+                    *(_cell(scores, own, prompt) for prompt in others),
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
             if rows:
-                headers = ["trained with", "default prompt", "its prompt", "base under it"]
-                table = tabulate(rows, headers, missingval="–", disable_numparse=True)
+                headers = ["trained with", "default prompt", "its prompt", "base under it", *others.values()]
+                table = tabulate(rows, headers, missingval="–", disable_numparse=True, maxheadercolwidths=_HEADER)
                 what = f"mean {metric.title.lower()} [95% interval], {bounds}, judge '{judge}'"
                 parts.append(f"{question_set['label']}: {what}\n\n{table}")
     sets = question_set_labels(presentation)
