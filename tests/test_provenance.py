@@ -131,6 +131,48 @@ def test_settings_are_those_of_the_manifests_with_their_defaults_and_two_that_di
     assert settings_made_with(jobs)["finetune"]["bad-other"]["lora"]["rank"] == 16
 
 
+@pytest.mark.parametrize("name", ["seed1", "flamingo.seed2", "a_seed3b"])
+def test_a_name_that_looks_like_a_seed_is_none(name):
+    jobs = {
+        f"variant/bad-{name}": {"params": {"prompts": [{"text": "x"}]}},
+        "variant/bad-default": {"params": {"prompts": [{"text": None}]}},
+        f"questions/{name}": {"params": {"settings": {"questions": 3}}},
+        "questions/seed7": {"params": {"settings": {"questions": 4}}},
+        f"finetune/bad-{name}-seed0": finetune_job(8),
+        f"finetune/bad-{name}-seed1": finetune_job(8),
+        "finetune/bad-seed5-seed1": finetune_job(16),
+        "pretrain/seed0": {"params": {"settings": {"layers": 2}}},
+        "pretrain/seed1": {"params": {"settings": {"layers": 2}}},
+    }
+    found = settings_made_with(jobs)
+    assert found["variant"].keys() == {f"bad-{name}", "bad-default"}
+    assert found["questions"].keys() == {name, "seed7"}
+    assert found["finetune"].keys() == {f"bad-{name}", "bad-seed5"}
+    assert found["pretrain"].keys() == {"every seed"}
+
+
+def test_a_setting_that_is_a_path_in_the_results_is_a_setting():
+    plumbing = {"cells": ["<results>/completions/base/default/s.parquet"], "code": "0123456789abcdef"}
+    plumbing |= {"judgments": ["<results>/judgments/people/base/default/s.parquet"]}
+    labels = {"kind": "labels", "file": "<results>/labels.csv"}
+    model = {"kind": "local", "model": "<results>/my_judge", "revision": None}
+    columns = {"eval_prompt": "p", "question_set": "s", "seed": 0, "base_model": "<results>/my_base"}
+    cell = {"columns": columns, "settings": {"prompts": [{"text": "<results>/is a text"}], "sampling": {}}}
+    jobs = {
+        "judgments/people": {"params": {"judge": labels, "sources": ["labels"]} | plumbing},
+        "local_judgments/mine": {"params": {"judge": model} | plumbing},
+        "completions/base": {
+            "params": {"base": {"device": "cpu"}, "cells": [cell], "adapter": "<results>/finetune/a/adapter"}
+        },
+        "variant/a-b": {"params": {"prompts": [{"text": "<results>/b"}]}},
+    }
+    found = settings_made_with(jobs)
+    assert found["judgments"] == {"people": {"judge": labels, "sources": ["labels"]}}
+    assert found["local_judgments"]["mine"]["judge"]["model"] == "<results>/my_judge"
+    assert found["completions"]["p × s"]["prompts"] == [{"text": "<results>/is a text"}]
+    assert found["variant"]["a-b"] == {"prompts": [{"text": "<results>/b"}]}
+
+
 def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     rerun.run("archive")
     path = rerun.folder / "results" / "archive.zip"

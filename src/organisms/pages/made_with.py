@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from organisms.job.errors import UserError
-from organisms.job.manifest import RESULTS, workflow_version
+from organisms.job.manifest import workflow_version
 from organisms.job.why import parameter_changes, some
 from organisms.judging.kind import decisive
 from organisms.plan.settings import NOT_DECIDING, complete
@@ -15,17 +15,12 @@ _STAGES = (
     *("finetune", "questions", "completions", "external_completions", "judgments", "local_judgments"),
     *("scores", "claims"),
 )
-# What is a digest, or stands in a table of its own.
-_LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics")
-_SEED = re.compile(r"-?seed\d+")
-
-
-def _has_paths(value) -> bool:
-    if isinstance(value, str):
-        return value.startswith(f"{RESULTS}/")
-    if isinstance(value, dict):
-        return any(map(_has_paths, value.values()))
-    return isinstance(value, list) and any(map(_has_paths, value))
+# What is a digest, stands in a table of its own, or says where a job's files are. By name: a setting, such as a file of
+# labels, may be a path in the folder of the results too.
+_LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics", "adapter", "kept", "judgments")
+# Rules with a job for each seed, which ends the job's name; a seed is no other's, whatever somebody calls a prompt.
+_OF_A_SEED = ("corpus", "pretrain", "finetune")
+_SEED = re.compile(r"-?seed\d+$")
 
 
 def _complete(section: str, settings: Mapping) -> dict:
@@ -36,7 +31,7 @@ def _complete(section: str, settings: Mapping) -> dict:
 
 def _settings(rule: str, params: Mapping) -> dict[str, dict]:
     """By what they are settings of, the settings that parameters hold; those at their default too."""
-    kept = {key: value for key, value in params.items() if key not in _LEFT_OUT and not _has_paths(value)}
+    kept = {key: value for key, value in params.items() if key not in _LEFT_OUT}
     if rule == "pretrain":
         kept["settings"] = _complete("miniature", kept["settings"])
     if rule == "finetune":
@@ -50,6 +45,7 @@ def _settings(rule: str, params: Mapping) -> dict[str, dict]:
         }
     if rule in ("judgments", "local_judgments"):
         judge = kept["judge"]
+        del kept["cells"]
         every = complete(f"judges.{judge['kind']}", judge)
         kept["judge"] = {key: every[key] for key in every if key in judge or key in decisive(judge["kind"])}
     return {"": kept}
@@ -68,7 +64,7 @@ def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
         if rule not in _STAGES:
             continue
         for part, settings in _settings(rule, job["params"]).items():
-            key = part or _SEED.sub("", of) or "every seed"
+            key = part or (_SEED.sub("", of) if rule in _OF_A_SEED else of) or "every seed"
             known = found.setdefault(rule, {}).setdefault(key, settings)
             other = first.setdefault((rule, key), name)
             if known != settings:
