@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import zipfile
 
@@ -11,8 +12,8 @@ from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
 
 from organisms.job import manifest as provenance
 from organisms.job.errors import UserError
-from organisms.job.lineage import lineage
-from organisms.job.manifest import read_manifest
+from organisms.job.lineage import jobs_behind, lineage
+from organisms.job.manifest import job_manifest, read_manifest, write_manifest
 from organisms.pages.archive import secrets_of, write_supplement
 from organisms.pages.made_with import settings_made_with
 from organisms.plan.settings import complete
@@ -95,8 +96,6 @@ def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):
     (tmp_path / "scores").write_text("s")
     a, scores, given = "<results>/cells/a", "<results>/scores", "given"
     manifests = {
-        # An older job, of another kind, that made the same file once.
-        "recorded": {"inputs": {given: {"bytes": 1}}, "outputs": {a: {"bytes": 2}}},
         "completions": {"inputs": {given: {"bytes": 1}}, "outputs": {a: {"bytes": 1}}},
         "scores": {"inputs": {a: {"bytes": 1}}, "outputs": {scores: {"bytes": 1}}},
         "old": {"inputs": {a: {"bytes": 1}}, "outputs": {"<results>/old": {"bytes": 1}}},
@@ -108,6 +107,37 @@ def test_lineage_follows_folders_and_ends_at_files_that_no_job_made(tmp_path):
     manifests["completions"]["outputs"][a] = {"bytes": 3}
     broken = lineage([str(tmp_path / "scores")], manifests, str(tmp_path))[1]
     assert broken == [f"scores was made from another {tmp_path}/cells/a than is there now"]
+
+
+def test_of_two_jobs_that_made_the_same_files_the_configs_counts_whatever_the_times(tmp_path):
+    judged, scores = tmp_path / "judgments" / "j" / "x", tmp_path / "scores"
+    judged.parent.mkdir(parents=True)
+    scores.write_text("s")
+    for before, now in (("judgments", "local_judgments"), ("local_judgments", "judgments")):
+        for time, rule in enumerate((now, before), start=1):
+            # The judge's kind was changed: the same folder, by another rule. What it says may even be the same.
+            judged.write_text(f"by {rule}")
+            made = job_manifest(rule, {}, [], [str(judged)], 1.0, str(tmp_path))
+            write_manifest(made, tmp_path / "manifests" / rule / "j.json")
+            # The manifest of the kind before is the newest, as after a copy.
+            os.utime(tmp_path / "manifests" / rule / "j.json", (time, time))
+        for content in (f"by {now}", f"by {before}"):
+            judged.write_text(content)
+            made = job_manifest(now, {}, [], [str(judged)], 1.0, str(tmp_path))
+            write_manifest(made, tmp_path / "manifests" / now / "j.json")
+            os.utime(tmp_path / "manifests" / now / "j.json", (1, 1))
+            made = job_manifest("scores", {}, [str(judged)], [str(scores)], 1.0, str(tmp_path))
+            write_manifest(made, tmp_path / "manifests" / "scores.json")
+            jobs = jobs_behind([str(scores)], tmp_path / "manifests", never=[f"{before}/j"])
+            assert jobs.keys() == {f"{now}/j", "scores"}
+        # Of jobs that nobody excludes, such as those of a rule that was renamed, the one that left the file as it is.
+        judged.write_text(f"by {now}")
+        for rule in (now, "scores"):
+            parts = ([], [str(judged)]) if rule == now else ([str(judged)], [str(scores)])
+            of = "scores" if rule == "scores" else f"{rule}/j"
+            write_manifest(job_manifest(rule, {}, *parts, 1.0, str(tmp_path)), tmp_path / "manifests" / f"{of}.json")
+        os.utime(tmp_path / "manifests" / now / "j.json", (1, 1))
+        assert jobs_behind([str(scores)], tmp_path / "manifests").keys() == {f"{now}/j", "scores"}
 
 
 def finetune_job(rank: int) -> dict:

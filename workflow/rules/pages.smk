@@ -171,6 +171,7 @@ rule overview:
             for _, metric, judge, question_set in drawn_figures(["means"])
         ],
         manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         presentation=presented(),
         code=code("overview"),
     message:
@@ -195,6 +196,7 @@ rule manifest:
         "../../envs/data.yaml"
     params:
         manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         code=code("manifest"),
     message:
         "Noting what made the results"

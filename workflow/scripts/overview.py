@@ -18,7 +18,7 @@ with job_log(snakemake, "overview"):
         *(tables.read(snakemake.input[name], _TABLES[name]) for name in _TABLES),
         pictures=list(zip(snakemake.input.pictures, snakemake.params.described, strict=True)),
         hashed=snakemake.input.hashed,
-        jobs=jobs_behind([*snakemake.input], snakemake.params.manifests),
+        jobs=jobs_behind([*snakemake.input], snakemake.params.manifests, snakemake.params.never),
         presentation=json.loads(snakemake.params.presentation),
     )
     own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)
