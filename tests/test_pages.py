@@ -503,12 +503,15 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
 def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
     empty = [table.frame() for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)]
     jobs = {
-        "claims": {"params": {"margin": 10.0}},
+        "claims": {"params": {"margin": 10.0}}
+        | {"machine": {"python": "3", "system": HOSTILE[1]}, "packages": {}, "workflow": {"commit": None}},
         "variant/a-b": {"params": {"prompts": [{"text": HOSTILE[0]}]}},
     }
     body = overview(*empty, [], [], jobs, PRESENTATION)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
+    assert "&lt;img src=x" in body
+    assert "<img src=x" not in body
 
 
 def test_times_and_dollars_are_added_up_by_rule(tmp_path):

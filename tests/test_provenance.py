@@ -15,7 +15,7 @@ from organisms.job.errors import UserError
 from organisms.job.lineage import jobs_behind, lineage
 from organisms.job.manifest import job_manifest, read_manifest, write_manifest
 from organisms.pages.archive import secrets_of, write_supplement
-from organisms.pages.made_with import settings_made_with
+from organisms.pages.made_with import settings_made_with, versions_made_with
 from organisms.plan.settings import complete
 
 
@@ -201,6 +201,35 @@ def test_a_setting_that_is_a_path_in_the_results_is_a_setting():
     assert found["local_judgments"]["mine"]["judge"]["model"] == "<results>/my_judge"
     assert found["completions"]["p × s"]["prompts"] == [{"text": "<results>/is a text"}]
     assert found["variant"]["a-b"] == {"prompts": [{"text": "<results>/b"}]}
+
+
+def made_by(commit: str, dirty: bool = False, **packages) -> dict:
+    machine = {"python": "3.11.2", "system": "Linux", "cpu": "some", "cpus": 2}
+    return {"machine": machine, "packages": packages, "workflow": {"commit": commit * 40, "dirty": dirty}}
+
+
+def test_versions_are_those_of_the_jobs_that_made_the_results():
+    jobs = {
+        "finetune/a-seed0": made_by("a", torch="2.0", polars="1.0"),
+        "completions/a-seed0": made_by("a", torch="2.0", polars="1.0"),
+        # What drew the figures years later computed nothing.
+        "figures": made_by("f", altair="9.9", polars="9.9"),
+    }
+    assert dict(versions_made_with(jobs)) == {
+        "Python": "3.11.2",
+        "system": "Linux",
+        "torch": "2.0",
+        "polars": "1.0",
+        "workflow, commit": "a" * 12,
+    }
+    jobs["completions/b-seed0"] = made_by("b", dirty=True, torch="2.1", polars="1.0")
+    found = dict(versions_made_with(jobs))
+    assert found["torch"] == "2.0 (finetune, completions); 2.1 (completions)"
+    assert found["workflow, commit"] == f"{'a' * 12} (finetune, completions); {'b' * 12}, with changes (completions)"
+    assert found["polars"] == "1.0"
+    # As where git does not know.
+    jobs = {"scores": made_by("c") | {"workflow": {"commit": None, "dirty": None}}}
+    assert [what for what, _ in versions_made_with(jobs)] == ["Python", "system"]
 
 
 def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from organisms.job.errors import UserError
-from organisms.job.manifest import workflow_version
+from organisms.job.manifest import PACKAGES, workflow_version
 from organisms.job.why import parameter_changes, some
 from organisms.judging.kind import decisive
 from organisms.plan.settings import NOT_DECIDING, complete
@@ -15,6 +15,8 @@ _STAGES = (
     *("finetune", "questions", "completions", "external_completions", "judgments", "local_judgments"),
     *("scores", "claims"),
 )
+# Those that make models, texts, judgments and numbers.
+_COMPUTING = ("pretrain", "finetune", "completions", "judgments", "local_judgments", "scores", "claims")
 # What is a digest, stands in a table of its own, or says where a job's files are. By name: a setting, such as a file of
 # labels, may be a path in the folder of the results too.
 _LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics", "adapter", "kept", "judgments")
@@ -74,6 +76,31 @@ def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
                     "these results do not belong together; run again, which makes what differs"
                 )
     return {rule: dict(sorted(found[rule].items())) for rule in _STAGES if rule in found}
+
+
+def versions_made_with(jobs: Mapping[str, dict]) -> list[list[str]]:
+    """What computed the results: of each package, of Python, the system and the workflow's commit, name and version.
+
+    jobs: their manifests; those count that make models, texts, judgments and numbers. Where they differ, each version
+    stands with the rules whose jobs had it.
+    """
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for name, job in jobs.items():
+        rule = name.partition("/")[0]
+        if rule not in _COMPUTING:
+            continue
+        here, workflow = job["machine"], job["workflow"]
+        versions = {"Python": here["python"], "system": here["system"], "GPU": here.get("gpu")} | job["packages"]
+        if workflow["commit"]:
+            versions["workflow, commit"] = workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")
+        for what, version in versions.items():
+            if version:
+                found.setdefault(what, {}).setdefault(version, {})[rule] = None
+    order = ["Python", "system", "GPU", *PACKAGES, "workflow, commit"]
+    return [
+        [what, "; ".join(version if len(of) == 1 else f"{version} ({', '.join(of[version])})" for version in of)]
+        for what, of in sorted(found.items(), key=lambda item: order.index(item[0]))
+    ]
 
 
 def seeds_made_with(jobs: Mapping[str, dict]) -> list[int]:

@@ -10,8 +10,6 @@ import yaml
 
 from organisms.analysis.selecting import last_answers
 from organisms.job.files import sha256_of
-from organisms.job.manifest import PACKAGES, machine, workflow_version
-from organisms.job.packages import installed
 from organisms.pages.findings import (
     CONTRAST_HEADERS,
     DIAGNOSIS_HEADERS,
@@ -21,7 +19,7 @@ from organisms.pages.findings import (
     seeds_warning,
     with_interval,
 )
-from organisms.pages.made_with import seeds_made_with, settings_made_with
+from organisms.pages.made_with import seeds_made_with, settings_made_with, versions_made_with
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
 
 
@@ -49,16 +47,6 @@ def picture(path: str | Path, described: str) -> str:
     """A PNG inside the page. described: its text for those who do not see it."""
     data = base64.b64encode(Path(path).read_bytes()).decode()
     return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
-
-
-def versions() -> list[list[str]]:
-    """Versions of what computes: packages, Python, the system, and the commit of the workflow if git knows it."""
-    here, workflow = machine(), workflow_version()
-    found = [["Python", here["python"]], ["system", here["system"]]]
-    found += map(list, installed(PACKAGES).items())
-    if workflow["commit"]:
-        found.append(["workflow, commit", workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")])
-    return found
 
 
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
@@ -139,7 +127,7 @@ def overview(
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )
-    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
+    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions_made_with(jobs)))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
     dumped = yaml.safe_dump(settings_made_with(jobs), sort_keys=False, allow_unicode=True, width=110)
     parts.append(
