@@ -169,6 +169,22 @@ def test_intervals_are_drawn_and_one_seed_is_said_loudly():
     assert "over 2 seeds" in json.dumps(drawn(judged, presentation)["means"].to_dict())
 
 
+def test_captions_say_which_models_are_one_for_all_seeds():
+    judged, presentation = some_run(2)
+    assert "one model" not in json.dumps({k: c.to_dict() for k, c in drawn(judged, presentation).items() if c}).lower()
+    presentation["groups"][0]["one_model"] = True
+    # All seeds start from one base.
+    shared = judged.filter(pl.col("dataset").is_not_null() | (pl.col("seed") == 0))
+    shared = shared.with_columns(seed=pl.when(pl.col("dataset").is_null()).then(None).otherwise("seed"))
+    charts = {name: json.dumps(chart.to_dict()) for name, chart in drawn(shared, presentation).items() if chart}
+    assert "over 2 seeds and the questions. One model, so over the questions only: Base model." in charts["means"]
+    for name in ("prompt_matrix", "questions", "distribution"):
+        assert "2 seeds together. One model: Base model." in charts[name], name
+    base = json.dumps(drawn(shared.filter(pl.col("dataset").is_null()), presentation)["means"].to_dict())
+    assert "over the questions: one model each, which all seeds share" in base
+    assert "2 seeds" not in base
+
+
 def test_a_training_prompt_has_one_colour_in_all_figures():
     _, presentation = some_run(3)
     colours = group_colours(presentation)

@@ -10,7 +10,7 @@ from organisms.job.log import visible
 from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, with_interval
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
-from organisms.plan.presentation import Key, group_key, question_set_labels
+from organisms.plan.presentation import Key, group_key, of_one_model, question_set_labels
 
 _BASE: Key = (None,) * len(ARM)
 
@@ -83,8 +83,11 @@ def summary_text(
             f"Claims, judge '{judge}' (difference in points [95% interval], p after Holm)\n\n" + "\n".join(lines)
         )
     lines = [_counted(arm_scores, judge, metrics, coherence) for judge in judges]
+    single = of_one_model(presentation)
+    of_one = f" One model, which all seeds share: {', '.join(single)}." if single else ""
     lines.append(
-        seeds_warning(presentation["n_seeds"]) or f"Means over {presentation['n_seeds']} seeds with equal weight."
+        seeds_warning(presentation["n_seeds"])
+        or f"Means over {presentation['n_seeds']} seeds with equal weight.{of_one}"
     )
     parts.append("\n".join(lines))
     parts.append(
