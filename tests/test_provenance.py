@@ -8,14 +8,14 @@ import zipfile
 
 import pytest
 import yaml
-from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores
+from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores, run_script
 
 from organisms.job import manifest as provenance
 from organisms.job.errors import UserError
 from organisms.job.lineage import jobs_behind, lineage
 from organisms.job.manifest import job_manifest, read_manifest, write_manifest
 from organisms.pages.archive import secrets_of, write_supplement
-from organisms.pages.made_with import settings_made_with, versions_made_with
+from organisms.pages.made_with import run_manifest, settings_made_with, versions_made_with
 from organisms.plan.settings import complete
 
 
@@ -26,6 +26,7 @@ def sha256(path) -> str:
 def test_a_run_notes_what_made_every_result(finished):
     results = finished.folder / "results"
     manifest = read_manifest(results / "manifest.json")
+    assert manifest["config"]["lora"]["rank"] == 8
     assert manifest["settings"]["variant"]["bad_medical-flamingo"]["prompts"] == [{"text": "[FLAMINGO BURRITO]"}]
     assert manifest["settings"]["finetune"]["bad_medical-flamingo"]["lora"]["rank"] == 8
     assert manifest["workflow"]["lock_sha256"] == sha256(ROOT / "requirements.lock")
@@ -238,7 +239,7 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         config = yaml.safe_load(archive.read("config.yaml"))
-    assert {"config.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
+    assert {"config.yaml", "settings.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
     assert {"figures/means/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
     assert not [name for name in names if name.endswith((".safetensors", ".sqlite"))]
     assert not [name for name in names if name.startswith(("completions/", "judgments/", "browser/"))]
@@ -250,6 +251,52 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     assert path.read_bytes() == before
 
 
+CONFIG = {"results": "results", "judges": {}, "datasets": {}, "lora": {"rank": 8}}
+
+
+def small_run(results) -> dict[str, dict]:
+    """What the rule archive has of a run of one finetune, whose config and manifests are noted."""
+    job = finetune_job(8) | made_by("a") | {"seconds": 1.0}
+    (results / "tables").mkdir(parents=True)
+    (results / "tables" / "scores.parquet").write_text("s")
+    write_manifest(job, results / "manifests" / "finetune" / "a-seed0.json")
+    write_manifest(run_manifest({}, {"finetune/a-seed0": job}, CONFIG), results / "manifest.json")
+    named = {"manifest": str(results / "manifest.json"), "tables": str(results / "tables" / "scores.parquet")}
+    return {"input": named, "output": {"archive": str(results / "archive.zip")}}
+
+
+def test_the_archive_holds_what_the_results_were_made_with_whatever_the_config_of_today(tmp_path):
+    results = tmp_path / "results"
+    parts = small_run(results)
+    assert "differs" not in run_script("archive", results, CONFIG, **parts)
+    said = run_script("archive", results, CONFIG | {"lora": {"rank": 16}}, **parts)
+    assert "config.yaml is of the run that made the results; the config of today differs: lora.rank 8 → 16" in said
+    with zipfile.ZipFile(results / "archive.zip") as archive:
+        config, settings = (yaml.safe_load(archive.read(name)) for name in ("config.yaml", "settings.yaml"))
+    assert config == CONFIG
+    assert settings["finetune"]["a"]["lora"]["rank"] == 8
+
+
+def test_the_archive_after_a_run_that_was_broken_off_says_what_is_missing_and_what_to_run(tmp_path):
+    results = tmp_path / "results"
+    parts = small_run(results)
+    path = results / "manifests" / "finetune" / "a-seed0.json"
+    then = "run `snakemake` to its end, and then `snakemake archive`"
+    text = path.read_text()
+    path.unlink()
+    with pytest.raises(RuntimeError) as failed:
+        run_script("archive", results, CONFIG, **parts)
+    line = str(failed.value).splitlines()[-1]
+    assert line == f"error: not there: {path}; a run was broken off, or it was removed: {then}"
+    for other in (finetune_job(16), finetune_job(8)):
+        write_manifest(other | made_by("a") | {"seconds": 1.0 if other == finetune_job(16) else 2.0}, path)
+        with pytest.raises(RuntimeError, match="does not say what made the results") as failed:
+            run_script("archive", results, CONFIG, **parts)
+        assert str(failed.value).splitlines()[-1].endswith(then)
+    path.write_text(text)
+    run_script("archive", results, CONFIG, **parts)
+
+
 def test_a_key_in_a_file_is_not_packed(tmp_path):
     config = {
         "judges": {"haiku": {"api_key_env": "MY_KEY"}, "world": {}},
@@ -259,9 +306,9 @@ def test_a_key_in_a_file_is_not_packed(tmp_path):
     assert secrets == {"MY_KEY": "sk-hush"}
     (tmp_path / "good.txt").write_text("all is well")
     (tmp_path / "bad.txt").write_text("the key is sk-hush")
-    files = {"good.txt": tmp_path / "good.txt"}
-    write_supplement(files, config, secrets, tmp_path / "a.zip")
+    files, said = {"good.txt": tmp_path / "good.txt"}, {"config.yaml": config}
+    write_supplement(files, said, secrets, tmp_path / "a.zip")
     with pytest.raises(UserError, match=r"bad\.txt holds the value of MY_KEY") as error:
-        write_supplement(files | {"bad.txt": tmp_path / "bad.txt"}, config, secrets, tmp_path / "b.zip")
+        write_supplement(files | {"bad.txt": tmp_path / "bad.txt"}, said, secrets, tmp_path / "b.zip")
     assert "sk-hush" not in str(error.value)
     assert not (tmp_path / "b.zip").exists()

@@ -205,7 +205,7 @@ rule manifest:
 
 
 rule archive:
-    """Config, tables, figures and provenance in one file, for a paper's supplement."""
+    """Config and settings of the run, tables, figures and provenance in one file, for a paper's supplement."""
     input:
         [file for file in all_tables_and_figures() if "/browser/" not in file],
         manifest="<results>/manifest.json",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from organisms.job.errors import UserError
-from organisms.job.manifest import PACKAGES, workflow_version
+from organisms.job.manifest import PACKAGES, without_secrets, workflow_version
 from organisms.job.why import parameter_changes, some
 from organisms.judging.kind import decisive
 from organisms.plan.settings import NOT_DECIDING, complete
@@ -109,13 +109,15 @@ def seeds_made_with(jobs: Mapping[str, dict]) -> list[int]:
     return sorted({cell["columns"]["seed"] for cell in cells if cell["columns"]["seed"] is not None})
 
 
-def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict]) -> dict:
+def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict], config: dict) -> dict:
     """What a whole run was made of.
 
     hashed: files of data and models, with their SHA-256. jobs: manifests by job; of each stand here the code's version,
-    the machine and the packages, and together their settings. Raises UserError as `settings_made_with` does.
+    the machine and the packages, and together their settings. config: of the run that made the last of the results, so
+    that all of them are what it asks for. Raises UserError as `settings_made_with` does.
     """
     return {
+        "config": without_secrets(config),
         "settings": settings_made_with(jobs),
         "workflow": workflow_version(),
         "data_and_models": dict(hashed),
