@@ -15,7 +15,7 @@ from conftest import LONGEST, ROOT
 
 from organisms.analysis.scores import Definition, arm_scores, distributions, question_scores, scores
 from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, TIMINGS
-from organisms.analysis.timings import timings
+from organisms.analysis.timings import seconds_before, timings
 from organisms.completions.tables import COMPLETIONS
 from organisms.figures.charts import PALETTE, empty_figure, group_colours, save, themed
 from organisms.figures.coherence import coherence_figure, sampled_points
@@ -532,23 +532,35 @@ def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
 
 def test_times_and_dollars_are_added_up_by_rule(tmp_path):
     header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "judgments").mkdir()
     for name, line in (
-        ("a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
-        ("b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
-        ("c", "4\t0:00:04\t70\t0\t0\t0\t0\t0\t50\t3.5"),
+        ("finetune/a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
+        ("finetune/b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
+        ("finetune/c", "4\t0:00:04\t70\t0\t0\t0\t0\t0\t50\t3.5"),
+        ("finetune/of_an_older_config", "400\t0:06:40\t700\t0\t0\t0\t0\t0\t50\t350"),
+        ("judgments/j", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
     ):
         (tmp_path / f"{name}.tsv").write_text(header + line + "\n")
-    files = {"finetune": [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "never.tsv")]}
-    files["finetune"].append(str(tmp_path / "c.tsv"))
-    files["judgments"] = [str(tmp_path / "b.tsv")]
-    table = timings(files, pl.DataFrame({"usd": [1.0, 0.25]}))
+    jobs = dict.fromkeys(("finetune/a", "finetune/b", "finetune/c", "judgments/j", "completions/base"), 0.25)
+    before = {"completions/base": 60.0}
+    table = timings(jobs, tmp_path, before, pl.DataFrame({"usd": [1.0, 0.25]}))
     rows = table.rows_by_key("rule", named=True, unique=True)
     assert (rows["finetune"]["jobs"], rows["finetune"]["seconds"], rows["finetune"]["peak_mb"]) == (3, 8.0, 100.0)
     assert rows["finetune"]["cpu_seconds"] == 5.0
     assert rows["finetune"]["usd"] is None
     assert (rows["judgments"]["usd"], rows["judgments"]["cpu_seconds"]) == (1.25, None)
+    # Without a benchmark file, as in results without it, the manifest says; what was sampled before counts too.
+    assert (rows["completions"]["seconds"], rows["completions"]["jobs"]) == (60.25, 1)
     save(timings_figure(table), tmp_path / "t.svg")
     assert "$1.25" in (tmp_path / "t.svg").read_text(encoding="utf-8")
+
+
+def test_a_finetune_that_went_on_took_the_steps_before_too():
+    assert seconds_before({"resumed_from": 0, "steps": 10, "seconds": 5.0}) == 0.0
+    assert seconds_before({"resumed_from": 8, "steps": 10, "seconds": 5.0}) == 20.0
+    # Killed after its last step.
+    assert seconds_before({"resumed_from": 10, "steps": 10, "seconds": 0.0}) == 0.0
 
 
 def test_a_chart_with_characters_that_xml_does_not_know_is_drawn(tmp_path):

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from conftest import BASE, DEFAULT, FLAMINGO, ROOT, mean_scores, run_script
 
+from organisms.analysis.tables import TIMINGS
 from organisms.job import manifest as provenance
+from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.job.lineage import jobs_behind, lineage
 from organisms.job.manifest import job_manifest, read_manifest, write_manifest
@@ -239,7 +241,14 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         config = yaml.safe_load(archive.read("config.yaml"))
-    assert {"config.yaml", "settings.yaml", "manifest.json", "summary.txt", "tables/scores.parquet", "overview/index.html"} <= set(names)
+    assert {
+        "config.yaml",
+        "settings.yaml",
+        "manifest.json",
+        "summary.txt",
+        "tables/scores.parquet",
+        "overview/index.html",
+    } <= set(names)
     assert {"figures/means/alignment/world/non_medical.png", f"manifests/finetune/{FLAMINGO}.json"} <= set(names)
     assert not [name for name in names if name.endswith((".safetensors", ".sqlite"))]
     assert not [name for name in names if name.startswith(("completions/", "judgments/", "browser/"))]
@@ -249,6 +258,47 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     rerun.run("archive")
     # The manifest of the archive is not in the archive: the same results give the same file.
     assert path.read_bytes() == before
+
+
+def test_times_are_of_all_that_made_the_results_and_of_no_job_of_an_older_config(tmp_path):
+    results = tmp_path / "results"
+    adapter = results / "finetune" / "a-seed0" / "adapter" / "adapter_model.safetensors"
+    completions, judged, scores = (results / name for name in ("completions/a-seed0", "judgments/j", "scores.parquet"))
+    for file in (adapter, completions / "p" / "s.parquet", judged / "x.parquet", scores):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(file.name)
+    # It went on from step 30 of 40.
+    training = {"resumed_from": 30, "steps": 40, "seconds": 10.0}
+    (adapter.parents[1] / "training.json").write_text(json.dumps(training))
+    for name, seconds, inputs, outputs in (
+        ("finetune/a-seed0", 12.0, [], [adapter]),
+        ("completions/a-seed0", 2.0, [adapter], [completions]),
+        ("local_judgments/j", 900.0, [completions], [judged]),
+        ("judgments/j", 1.0, [completions], [judged]),
+        ("scores", 1.0, [judged], [scores]),
+        ("completions/removed-seed0", 500.0, [], []),
+    ):
+        made = job_manifest(name, {}, [*map(str, inputs)], [*map(str, outputs)], seconds, str(results))
+        if name == "completions/a-seed0":
+            # Only one question was new.
+            made["seconds_before"] = 98.0
+        write_manifest(made, results / "manifests" / f"{name}.json")
+    inputs = {"finetunes": [str(adapter)], "completions": [str(completions)], "judgments": [str(judged)]}
+    run_script(
+        "timings",
+        results,
+        CONFIG,
+        input=inputs | {"scores": str(scores), "cost": []},
+        output={"table": str(results / "t.parquet"), "figure": [str(results / "t.svg")]},
+        params={"manifests": str(results / "manifests"), "never": ["local_judgments/j"]},
+    )
+    found = tables.read(results / "t.parquet", TIMINGS)
+    assert dict(zip(found["rule"], found["seconds"], strict=True)) == {
+        "completions": 100.0,
+        "finetune": 42.0,
+        "judgments": 1.0,
+        "scores": 1.0,
+    }
 
 
 CONFIG = {"results": "results", "judges": {}, "datasets": {}, "lora": {"rank": 8}}

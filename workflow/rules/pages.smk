@@ -25,25 +25,6 @@ def all_tables_and_figures():
     return files
 
 
-def benchmark_files():
-    """By rule, the benchmark files of the jobs that the config names."""
-    seeds = {model.seed for model in experiment.models.values() if model.arm is None and not model.external}
-    pretrained = [f"seed{experiment.pretraining_seed(seed)}" for seed in seeds] if experiment.miniature else []
-    by_rule = {
-        "corpus": pretrained,
-        "pretrain": pretrained,
-        "dataset": config["datasets"],
-        "variant": experiment.variants,
-        "questions": config["question_sets"],
-        "finetune": [model.name for model in experiment.finetunes],
-        "completions": dict.fromkeys(cell.model.name for cell in experiment.cells if not cell.model.external),
-        "judgments": config["judges"],
-        "local_judgments": config["judges"],
-    }
-    files = {rule: [f"{RESULTS}/benchmarks/{rule}/{name}.tsv" for name in by_rule[rule]] for rule in by_rule}
-    return files | {"scores": [f"{RESULTS}/benchmarks/scores.tsv"]}
-
-
 def hashed_files():
     """Files of data and models whose checksums the overview notes."""
     datasets = expand("<results>/dataset/{name}/train.parquet", name=[*map(experiment.split_of, config["datasets"])])
@@ -118,7 +99,7 @@ rule summary:
 
 
 rule timings:
-    """After all others, since it reads their benchmark files."""
+    """What the jobs that led to completions, judgments and scores took; jobs of an older config are not among them."""
     input:
         finetunes=all_finetunes(),
         completions=all_completions(),
@@ -136,7 +117,8 @@ rule timings:
     conda:
         "../../envs/analysis.yaml"
     params:
-        benchmarks=as_json(benchmark_files()),
+        manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         code=code("timings"),
     message:
         "Adding up what the run took"

@@ -26,7 +26,7 @@ def secrets_of(config: dict, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def config_changes(noted: dict, today: dict) -> list[str]:
-    """In words, in what the config of today is another than the one that a run's manifest notes; wherever results lie."""
+    """In words, what is otherwise in the config of today than in the one that a run noted; wherever results lie."""
     plain = json.loads(json.dumps(without_secrets(today)))
     before, now = ({"config": config | {"results": None}} for config in (noted, plain))
     return parameter_changes(before, now)
@@ -62,9 +62,7 @@ def write_supplement(
     """
     contents = {name: Path(file).read_bytes() for name, file in files.items()}
     for name, value in said.items():
-        contents[name] = yaml.safe_dump(
-            without_secrets(value), sort_keys=False, allow_unicode=True, width=110
-        ).encode()
+        contents[name] = yaml.safe_dump(without_secrets(value), sort_keys=False, allow_unicode=True, width=110).encode()
     for name, content in contents.items():
         for source, secret in secrets.items():
             if secret.encode() in content:

@@ -118,7 +118,7 @@ def group_labels(presentation: dict) -> dict[Key, str]:
 
 
 def of_one_model(presentation: dict) -> list[str]:
-    """Labels of groups of which all seeds share one model: the base that they start from, completions made elsewhere."""
+    """Labels of groups of which all seeds share one model: a base that they start from, completions made elsewhere."""
     return [group["label"] for group in presentation["groups"] if group.get("one_model")]
 
 
