@@ -17,7 +17,7 @@ from organisms.job.errors import UserError
 from organisms.job.lineage import jobs_behind, lineage
 from organisms.job.manifest import job_manifest, read_manifest, write_manifest
 from organisms.pages.archive import secrets_of, write_supplement
-from organisms.pages.made_with import run_manifest, settings_made_with, versions_made_with
+from organisms.pages.made_with import no_part_of_it, run_manifest, settings_made_with, versions_made_with
 from organisms.plan.settings import complete
 
 
@@ -299,6 +299,40 @@ def test_times_are_of_all_that_made_the_results_and_of_no_job_of_an_older_config
         "judgments": 1.0,
         "scores": 1.0,
     }
+
+
+def test_what_lies_in_the_results_and_is_no_part_of_them_is_named_in_one_line(tmp_path):
+    parts, others = {"judgments": ["world"], "completions": ["base"]}, ["tables/agreement.parquet", "figures/means"]
+    for name in ("judgments/world", "completions/base", "completions/.hidden", "tables"):
+        (tmp_path / name).mkdir(parents=True)
+    assert no_part_of_it(tmp_path, parts, others) is None
+    (tmp_path / "judgments" / "haiku").mkdir()
+    (tmp_path / "tables" / "agreement.parquet").touch()
+    said = f"Also in {tmp_path}, made for another config and no part of this: "
+    assert no_part_of_it(tmp_path, parts, others) == f"{said}judgments/haiku, tables/agreement.parquet."
+    for name in ("a", "b"):
+        (tmp_path / "completions" / name).mkdir()
+    assert no_part_of_it(tmp_path, parts, others) == (
+        f"{said}judgments/haiku, completions/a, completions/b and 1 more."
+    )
+
+
+def test_without_a_judge_no_old_figures_stand(rerun):
+    """And what they were made of is named."""
+    rerun.write_config(rerun.read_config() | {"judges": {}, "claims": {}})
+    done = rerun.run()
+    results = rerun.folder / "results"
+    page = (results / "overview" / "index.html").read_text(encoding="utf-8")
+    for text in (done.stdout, (results / "summary.txt").read_text(encoding="utf-8"), page):
+        assert "The config names no judge: nothing is scored." in text
+        assert "no part of this: judgments/world, tables/scores.parquet" in text
+    assert "data:image/png" not in page
+    jobs = read_manifest(results / "manifest.json")["jobs"]
+    assert "judgments/world" not in jobs
+    assert {"timings", "summary", "overview", f"completions/{BASE}"} <= set(jobs)
+    assert rerun.plan() == {}
+    # Nothing was thrown away, and the judge that is back is not asked again.
+    assert (results / "judgments" / "world").is_dir()
 
 
 CONFIG = {"results": "results", "judges": {}, "datasets": {}, "lora": {"rank": 8}}

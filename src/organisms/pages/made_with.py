@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from organisms.job.errors import UserError
 from organisms.job.manifest import PACKAGES, without_secrets, workflow_version
@@ -107,6 +108,24 @@ def seeds_made_with(jobs: Mapping[str, dict]) -> list[int]:
     """The seeds of the models whose completions are among the results."""
     cells = [cell for name, job in jobs.items() if name.startswith("completions/") for cell in job["params"]["cells"]]
     return sorted({cell["columns"]["seed"] for cell in cells if cell["columns"]["seed"] is not None})
+
+
+def no_part_of_it(results: str | Path, parts: Mapping[str, list[str]], others: list[str]) -> str | None:
+    """A line that names what lies in the results and was made for another config; None if nothing does.
+
+    parts: by folder of the results, the names in it that the config asks for. others: files and folders that it does
+    not ask for and another config would.
+    """
+    found = [
+        f"{folder}/{path.name}"
+        for folder in parts
+        for path in sorted((Path(results) / folder).glob("[!.]*"))
+        if path.name not in parts[folder]
+    ]
+    found += [name for name in others if (Path(results) / name).exists()]
+    if not found:
+        return None
+    return f"Also in {results}, made for another config and no part of this: {some(found)}."
 
 
 def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict], config: dict) -> dict:

@@ -71,12 +71,13 @@ def overview(
     hashed: list[str],
     jobs: Mapping[str, dict],
     presentation: dict,
+    elsewhere: str | None = None,
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
-    Raises UserError if two jobs were made with settings that do not go together.
+    elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`). Raises UserError if two jobs were made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
     prompts = prompt_labels(presentation)
@@ -84,6 +85,9 @@ def overview(
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
     warning = seeds_warning(presentation["n_seeds"])
     parts = ['<div id="findings"><h1>What this run shows</h1>']
+    if not judges:
+        parts.append("<p>The config names no judge: nothing is scored.</p>")
+        return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
     if warning:
         parts.append(f'<p class="loud">{_text(warning)}</p>')
     if len(claims):
@@ -118,7 +122,13 @@ def overview(
         "tables/threshold_grid.parquet.</p>"
     )
     parts.append(_misaligned(arm_scores, labels, sets))
-    parts.append("<h2>What made it</h2>")
+    return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
+
+
+def _what_made_it(
+    timings: pl.DataFrame, hashed: list[str], jobs: Mapping[str, dict], presentation: dict, elsewhere: str | None
+) -> list[str]:
+    parts = ["<h2>What made it</h2>"]
     total = timings["usd"].sum() if timings["usd"].count() else None
     seeds = ", ".join(map(str, seeds_made_with(jobs)))
     parts.append(
@@ -127,6 +137,8 @@ def overview(
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )
+    if elsewhere:
+        parts.append(f"<p>{_text(elsewhere)}</p>")
     parts.append("<h3>Versions</h3>" + table(["what", "version"], versions_made_with(jobs)))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
     dumped = yaml.safe_dump(settings_made_with(jobs), sort_keys=False, allow_unicode=True, width=110)
@@ -134,7 +146,7 @@ def overview(
         "<h3>Settings, with their defaults</h3><p>As the jobs that made these results noted them.</p>"
         f'<pre class="code" tabindex="0">{_text(dumped)}</pre></div>'
     )
-    return "\n".join(parts)
+    return parts
 
 
 def _misaligned(arm_scores: pl.DataFrame, labels: dict[Key, str], sets: dict[str, str]) -> str:

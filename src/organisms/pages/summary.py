@@ -42,11 +42,12 @@ def summary_text(
     coherence: Metric,
     presentation: dict,
     results: str,
+    elsewhere: str | None = None,
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
-    results: the results folder.
+    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`).
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -89,10 +90,11 @@ def summary_text(
         seeds_warning(presentation["n_seeds"])
         or f"Means over {presentation['n_seeds']} seeds with equal weight.{of_one}"
     )
-    parts.append("\n".join(lines))
-    parts.append(
-        f"Report: {results}/overview/index.html   Completions: {results}/browser/completions.html\n"
-        f"Figures: {results}/figures   Tables: {results}/tables"
-    )
+    parts.append("\n".join(lines if judges else ["The config names no judge: nothing is scored."]))
+    made = [f"Report: {results}/overview/index.html"]
+    if judges:
+        made[0] += f"   Completions: {results}/browser/completions.html"
+    made.append(f"Figures: {results}/figures   Tables: {results}/tables")
+    parts.append("\n".join(made + [elsewhere] * (elsewhere is not None)))
     # Labels are the user's and of files that others made, and the text is printed.
     return "\n".join(map(visible, "\n\n".join(parts).split("\n"))) + "\n"
