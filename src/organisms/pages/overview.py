@@ -77,7 +77,8 @@ def overview(
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
-    elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`). Raises UserError if two jobs were made with settings that do not go together.
+    elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`). Raises UserError if two jobs were
+    made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
     prompts = prompt_labels(presentation)
