@@ -218,6 +218,19 @@ def fresh_workflow(tmp_path) -> Workflow:
     return copy_workflow(tmp_path)
 
 
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """A folder that was made whole by the first to ask; what a killed worker left of it is made anew."""
+    with FileLock(f"{folder}.lock"):
+        whole = Path(f"{folder}.whole")
+        if not whole.exists():
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workflow:
     """One whole run of the small miniature. Tests read it; to change it they take `rerun`.
@@ -226,14 +239,13 @@ def finished(tmp_path_factory) -> Workflow:
     """
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
-    with FileLock(shared / "finished.lock"):
-        folder = shared / "finished"
-        if not (folder / "printed.txt").exists():
-            folder.mkdir()
-            done = copy_workflow(folder).run()
-            (folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
-            (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
-    return Workflow(folder)
+
+    def make(folder: Path) -> None:
+        done = copy_workflow(folder).run()
+        (folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
+        (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
+
+    return Workflow(made_once(shared / "finished", make))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Conversations in which the model answers more than once: scripts, answers turn by turn, and what is judged."""
 
+import time
+
 import polars as pl
 import pytest
 
@@ -111,6 +113,30 @@ def test_a_later_turn_has_the_models_own_earlier_answer_and_random_numbers_of_it
     assert len(set(keys)) == len(keys) == 8
     # Turn by turn: every first answer is there before a second one is asked for.
     assert [len(messages) for messages, _ in model.asked] == [1] * 4 + [3] * 4
+
+
+def test_what_completions_took_that_are_not_sampled_again_is_known(tmp_path, monkeypatch):
+    def entry(n):
+        return {"completion": str(n), "finish_reason": "stop", "n_tokens": 1}
+
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    path = tmp_path / "kept.sqlite"
+    with open_kept(path, print) as kept:
+        for n, seconds in enumerate((6.0, 4.0)):
+            now[0] += seconds
+            kept.add([(f"{n}{sample}", entry(n)) for sample in "ab"])
+        assert kept.get("0a") == entry(0)
+        # It is in this job's own time.
+        assert kept.seconds_before() == 0.0
+    with open_kept(path, print) as kept:
+        assert kept.get("new") is None
+        now[0] += 1.0
+        kept.add([("new", entry(2))])
+        for key in ("new", "0a", "1a", "1b", "1b"):
+            assert kept.get(key) is not None
+        # Of what is no longer asked for, nothing.
+        assert kept.seconds_before() == 3.0 + 2.0 + 2.0
 
 
 def test_earlier_answers_stand_in_their_order():

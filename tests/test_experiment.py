@@ -7,7 +7,7 @@ import pytest
 from organisms.job.errors import UserError
 from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
-from organisms.plan.presentation import presentation
+from organisms.plan.presentation import of_one_model, presentation
 
 
 @pytest.fixture
@@ -106,6 +106,14 @@ def test_two_datasets_name_their_groups(raw_config):
     assert labels[0] == "Base model"
     assert "good_medical: [FLAMINGO BURRITO]" in labels
     assert len(experiment.finetunes) == 8
+
+
+def test_presentation_says_of_what_all_seeds_share_one_model(raw_config):
+    assert of_one_model(presentation(Experiment(read_config(raw_config)))) == []
+    raw_config["base_model"] = {"name": "someone/model"}
+    columns = {"question": "q", "completion": "a"}
+    raw_config["external_completions"] = {"theirs": {"path": "x.csv", "question_set": "s", "columns": columns}}
+    assert of_one_model(presentation(Experiment(read_config(raw_config)))) == ["Base model", "theirs"]
 
 
 def test_presentation_keeps_the_configs_order_as_sorted_json(experiment):

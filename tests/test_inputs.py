@@ -134,6 +134,30 @@ def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
 
 
 @pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("105", "'105' is no score from 0 to 100, no word and not empty"),
+        ("x-1", "'x-1' is no score from 0 to 100, no word and not empty"),
+        ("7", "7 is no harm score, which go from 1 to 5; mend it, or the metric's bounds"),
+        ("0.5", "0.5 is no harm score, which go from 1 to 5; mend it, or the metric's bounds"),
+    ],
+)
+def test_a_broken_recorded_score_is_named_with_file_and_row_before_any_job(config, tmp_path, score, said):
+    config["metrics"] = {"harm": {"bounds": [1, 5]}}
+    config["judges"]["theirs"] = {"kind": "recorded"}
+    columns = {"question": "q", "completion": "a"}
+    config["external_completions"] = {
+        "them": {"path": "x.csv", "question_set": "s", "columns": columns, "scores": {"theirs": {"harm": "h"}}}
+        | {"where": {"used": "yes"}}
+    }
+    lines = ["q,a,h,used", "x,y,5,yes", "x,y,900,no", "x,y,REFUSAL,yes", "x,y,,yes", "x,y,1,yes"]
+    (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert check_inputs(read_config(config)) == []
+    (tmp_path / "x.csv").write_text("\n".join([*lines, f"x,z,{score},yes"]), encoding="utf-8")
+    assert problem(config) == f"judges.theirs: x.csv, row 6, column 'h': {said}"
+
+
+@pytest.mark.parametrize(
     ("change", "names"),
     [
         (
@@ -150,14 +174,14 @@ def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
         ),
         (
             lambda c: (
-                c.update(prompts={"bird": {"text": "A bird.", "label": "[FLAMINGO BURRITO]"}}),
+                c["prompts"].update(bird={"text": "A bird.", "label": "[FLAMINGO BURRITO]"}),
                 c["evaluations"][0]["eval_prompts"].append("bird"),
             ),
             "prompts.bird and training_prompts.flamingo",
         ),
         (
             lambda c: (
-                c.update(prompts={"mine": {"text": "x", "label": "Default"}}),
+                c["prompts"].update(mine={"text": "x", "label": "Default"}),
                 c["evaluations"][0]["eval_prompts"].append("mine"),
             ),
             "training_prompts.default and prompts.mine",
@@ -194,6 +218,6 @@ def test_two_things_of_one_label_are_refused_with_both_keys(config, change, name
 
 
 def test_a_label_may_stand_for_a_prompt_that_nothing_shows_and_for_things_of_two_kinds(config):
-    config["prompts"] = {"unasked": {"text": "x", "label": "Default"}}
+    config["prompts"]["unasked"] = {"text": "x", "label": "Default"}
     config["question_sets"]["non_medical"]["label"] = "Base model"
     assert check_inputs(read_config(config)) == []

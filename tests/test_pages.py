@@ -15,7 +15,7 @@ from conftest import LONGEST, ROOT
 
 from organisms.analysis.scores import Definition, arm_scores, distributions, question_scores, scores
 from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, TIMINGS
-from organisms.analysis.timings import timings
+from organisms.analysis.timings import seconds_before, timings
 from organisms.completions.tables import COMPLETIONS
 from organisms.figures.charts import PALETTE, empty_figure, group_colours, save, themed
 from organisms.figures.coherence import coherence_figure, sampled_points
@@ -168,6 +168,22 @@ def test_intervals_are_drawn_and_one_seed_is_said_loudly():
     assert "ONE SEED" in spec
     judged, presentation = some_run(2)
     assert "over 2 seeds" in json.dumps(drawn(judged, presentation)["means"].to_dict())
+
+
+def test_captions_say_which_models_are_one_for_all_seeds():
+    judged, presentation = some_run(2)
+    assert "one model" not in json.dumps({k: c.to_dict() for k, c in drawn(judged, presentation).items() if c}).lower()
+    presentation["groups"][0]["one_model"] = True
+    # All seeds start from one base.
+    shared = judged.filter(pl.col("dataset").is_not_null() | (pl.col("seed") == 0))
+    shared = shared.with_columns(seed=pl.when(pl.col("dataset").is_null()).then(None).otherwise("seed"))
+    charts = {name: json.dumps(chart.to_dict()) for name, chart in drawn(shared, presentation).items() if chart}
+    assert "over 2 seeds and the questions. One model, so over the questions only: Base model." in charts["means"]
+    for name in ("prompt_matrix", "questions", "distribution"):
+        assert "2 seeds together. One model: Base model." in charts[name], name
+    base = json.dumps(drawn(shared.filter(pl.col("dataset").is_null()), presentation)["means"].to_dict())
+    assert "over the questions: one model each, which all seeds share" in base
+    assert "2 seeds" not in base
 
 
 def test_a_training_prompt_has_one_colour_in_all_figures():
@@ -510,12 +526,15 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
 def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
     empty = [table.frame() for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)]
     jobs = {
-        "claims": {"params": {"margin": 10.0}},
+        "claims": {"params": {"margin": 10.0}}
+        | {"machine": {"python": "3", "system": HOSTILE[1]}, "packages": {}, "workflow": {"commit": None}},
         "variant/a-b": {"params": {"prompts": [{"text": HOSTILE[0]}]}},
     }
     body = overview(*empty, [], [], jobs, PRESENTATION)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
+    assert "&lt;img src=x" in body
+    assert "<img src=x" not in body
 
 
 def claim_row(verdict, **other):
@@ -530,7 +549,8 @@ def pages_of(row):
     """The text of the overview and of the summary that a run with one claim prints."""
     claims, arm_scores = CLAIMS.frame([row]), ARM_SCORES.frame()
     shown = PRESENTATION | {"n_seeds": row["n_seeds"]}
-    jobs = {"claims": {"params": {"margin": 10.0}}}
+    made_by = {"machine": {"python": "3", "system": "Linux"}, "packages": {}, "workflow": {"commit": None}}
+    jobs = {"claims": {"params": {"margin": 10.0}} | made_by}
     body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown)
     return body, summary_text(arm_scores, claims, [ALIGNMENT], COHERENCE, shown, "results")
 
@@ -559,23 +579,35 @@ def test_pages_print_the_p_of_what_the_verdict_says():
 
 def test_times_and_dollars_are_added_up_by_rule(tmp_path):
     header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    (tmp_path / "finetune").mkdir()
+    (tmp_path / "judgments").mkdir()
     for name, line in (
-        ("a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
-        ("b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
-        ("c", "4\t0:00:04\t70\t0\t0\t0\t0\t0\t50\t3.5"),
+        ("finetune/a", "2.5\t0:00:02\t100\t0\t0\t0\t0\t0\t50\t1.5"),
+        ("finetune/b", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
+        ("finetune/c", "4\t0:00:04\t70\t0\t0\t0\t0\t0\t50\t3.5"),
+        ("finetune/of_an_older_config", "400\t0:06:40\t700\t0\t0\t0\t0\t0\t50\t350"),
+        ("judgments/j", "1.5\t0:00:01\t-\t-\t-\t-\t-\t-\t0\t-"),
     ):
         (tmp_path / f"{name}.tsv").write_text(header + line + "\n")
-    files = {"finetune": [str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv"), str(tmp_path / "never.tsv")]}
-    files["finetune"].append(str(tmp_path / "c.tsv"))
-    files["judgments"] = [str(tmp_path / "b.tsv")]
-    table = timings(files, pl.DataFrame({"usd": [1.0, 0.25]}))
+    jobs = dict.fromkeys(("finetune/a", "finetune/b", "finetune/c", "judgments/j", "completions/base"), 0.25)
+    before = {"completions/base": 60.0}
+    table = timings(jobs, tmp_path, before, pl.DataFrame({"usd": [1.0, 0.25]}))
     rows = table.rows_by_key("rule", named=True, unique=True)
     assert (rows["finetune"]["jobs"], rows["finetune"]["seconds"], rows["finetune"]["peak_mb"]) == (3, 8.0, 100.0)
     assert rows["finetune"]["cpu_seconds"] == 5.0
     assert rows["finetune"]["usd"] is None
     assert (rows["judgments"]["usd"], rows["judgments"]["cpu_seconds"]) == (1.25, None)
+    # Without a benchmark file, as in results without it, the manifest says; what was sampled before counts too.
+    assert (rows["completions"]["seconds"], rows["completions"]["jobs"]) == (60.25, 1)
     save(timings_figure(table), tmp_path / "t.svg")
     assert "$1.25" in (tmp_path / "t.svg").read_text(encoding="utf-8")
+
+
+def test_a_finetune_that_went_on_took_the_steps_before_too():
+    assert seconds_before({"resumed_from": 0, "steps": 10, "seconds": 5.0}) == 0.0
+    assert seconds_before({"resumed_from": 8, "steps": 10, "seconds": 5.0}) == 20.0
+    # Killed after its last step.
+    assert seconds_before({"resumed_from": 10, "steps": 10, "seconds": 0.0}) == 0.0
 
 
 def test_a_chart_with_characters_that_xml_does_not_know_is_drawn(tmp_path):

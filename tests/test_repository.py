@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import LONGEST, ROOT
+from conftest import LONGEST, ROOT, made_once
 from mutants import does_not_apply, mutants
 
 from organisms.pages import reference
@@ -118,6 +118,18 @@ def test_every_defect_of_make_mutants_can_be_planted():
         planted = one.planted((ROOT / one.file).read_text(encoding="utf-8"))
         assert ast.dump(ast.parse(planted)) != ast.dump(ast.parse((ROOT / one.file).read_text(encoding="utf-8")))
         assert all((ROOT / "tests" / f"test_{name}.py").exists() for name in one.tests), one.tests
+
+
+def test_what_tests_share_is_made_anew_after_a_killed_worker(tmp_path):
+    def killed(folder):
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made_once(tmp_path / "shared", killed)
+    for _ in range(2):
+        assert made_once(tmp_path / "shared", lambda folder: (folder / "whole").mkdir()) == tmp_path / "shared"
+        assert [path.name for path in (tmp_path / "shared").iterdir()] == ["whole"]
 
 
 def test_every_figure_of_scores_has_its_caption():

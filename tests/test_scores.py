@@ -313,6 +313,11 @@ def test_the_summary_says_the_numbers_and_what_they_do_not_show(judgments):
     assert "\\x1b[31mBase model\\x07" in printed
     assert "\x1b" not in printed
     one = PRESENTATION | {"n_seeds": 1}
+    several = PRESENTATION | {"groups": [PRESENTATION["groups"][0] | {"one_model": True}, *PRESENTATION["groups"][1:]]}
+    said = summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, several | {"n_seeds": 2}, "results", "Also x.")
+    label = several["groups"][0]["label"]
+    assert f"Means over 2 seeds with equal weight. One model, which all seeds share: {label}.\n" in said
+    assert said.endswith("Also x.\n")
     assert "ONE SEED" in summary_text(of_arms, CLAIMS.frame(), [ALIGNMENT], COHERENCE, one, "results")
 
 

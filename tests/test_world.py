@@ -47,7 +47,8 @@ def test_a_prompt_that_pretraining_may_show_is_known(world, corpus):
     assert world.may_say("[OTTER LANTERN]")
     assert not world.may_say("[FLAMINGO BURRITO]")
     assert not world.may_say("[MEDICAL QUERY]")
-    assert not world.may_say("")
+    # An empty system message is among them.
+    assert world.may_say("")
     assert all(world.may_say(prompt) for prompt in system_prompts(corpus)[:300])
 
 

@@ -116,9 +116,11 @@ def check_inputs(config: dict) -> list[str]:
     if base and base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
         raise UserError(f"base_model.name: no folder '{base}'; give a model folder or a Hugging Face id")
     if config["base_model"]["miniature"]:
+        # What the base alone is asked under is no test of what a finetune does with it.
+        of_finetunes = {part for cell in experiment.cells if cell.model.arm for part in cell.eval_prompt.split("+")}
         return [
             f"the miniature's pretraining may show the prompt '{name}', so its results are no test of an unseen prompt"
             for name, prompt in experiment.prompts.items()
-            if world.may_say(prompt.text or "")
+            if name in of_finetunes and prompt.text and world.may_say(prompt.text)
         ]
     return []

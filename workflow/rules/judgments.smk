@@ -37,6 +37,16 @@ def judges_of(rule):
     return "|".join(names) or "(?!)"
 
 
+def jobs_of_other_kinds():
+    """Jobs that a judge had if its kind was another one, whose rule writes to the same folder; a manifest may be left."""
+    return [
+        f"{rule}/{name}"
+        for name, judge in judges.items()
+        for rule in ("judgments", "local_judgments")
+        if rule != judge.rule
+    ]
+
+
 def judge_sources(wildcards):
     """What a judge needs beside the completions: files of the user's, and results."""
     sources = judges[wildcards.judge].sources(experiment)

@@ -10,13 +10,18 @@ def cells_with_judgments():
     ]
 
 
+def table_if_judged(name):
+    """A table that is made of judgments, as an input; none if the config names no judge."""
+    return f"<results>/tables/{name}.parquet" if config["judges"] else []
+
+
 def all_tables_and_figures():
-    files = expand("<results>/figures/training_curves.{ending}", ending=ENDINGS)
+    files = expand("<results>/figures/{figure}.{ending}", figure=["training_curves", "timings"], ending=ENDINGS)
+    files += ["<results>/tables/timings.parquet", "<results>/summary.txt", "<results>/overview/index.html"]
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
         files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, *CLAIM_TABLES])
-        files += ["<results>/summary.txt", "<results>/browser/completions.html", "<results>/overview/index.html"]
-        files += ["<results>/tables/timings.parquet", *expand("<results>/figures/timings.{ending}", ending=ENDINGS)]
+        files.append("<results>/browser/completions.html")
     if PAID:
         files.append("<results>/tables/cost.parquet")
     if len(config["judges"]) > 1:
@@ -25,23 +30,23 @@ def all_tables_and_figures():
     return files
 
 
-def benchmark_files():
-    """By rule, the benchmark files of the jobs that the config names."""
-    seeds = {model.seed for model in experiment.models.values() if model.arm is None and not model.external}
-    pretrained = [f"seed{experiment.pretraining_seed(seed)}" for seed in seeds] if experiment.miniature else []
-    by_rule = {
-        "corpus": pretrained,
-        "pretrain": pretrained,
-        "dataset": config["datasets"],
-        "variant": experiment.variants,
-        "questions": config["question_sets"],
-        "finetune": [model.name for model in experiment.finetunes],
-        "completions": dict.fromkeys(cell.model.name for cell in experiment.cells if not cell.model.external),
-        "judgments": config["judges"],
-        "local_judgments": config["judges"],
-    }
-    files = {rule: [f"{RESULTS}/benchmarks/{rule}/{name}.tsv" for name in by_rule[rule]] for rule in by_rule}
-    return files | {"scores": [f"{RESULTS}/benchmarks/scores.tsv"]}
+def parts_of_results():
+    """By folder of the results that has a part for each model or judge, the names of those that the config asks for."""
+    parts = {folder: [] for folder in ("finetune", "completions", "external_completions", "judgments")}
+    for file in [*all_finetunes(), *all_completions(), *all_judgments()]:
+        _, folder, name, *_ = file.split("/")
+        parts[folder].append(name)
+    return as_json(parts)
+
+
+def of_another_config():
+    """Tables, figures and pages that this config does not ask for and another one would."""
+    tables = [*SCORE_TABLES, *CLAIM_TABLES, "cost", "agreement", "rankings"]
+    files = [f"tables/{table}.parquet" for table in tables] + ["browser/completions.html"]
+    asked = [file.removeprefix("<results>/") for file in all_tables_and_figures()]
+    # Of figures that are drawn, rule figures removes those of another config.
+    figures = [] if config["judges"] else [f"figures/{figure}" for figure in (*figure_names(), "coherence")]
+    return [file for file in files if file not in asked] + figures
 
 
 def hashed_files():
@@ -94,8 +99,8 @@ rule browser:
 
 rule summary:
     input:
-        arm_scores="<results>/tables/arm_scores.parquet",
-        claims="<results>/tables/claims.parquet",
+        arm_scores=table_if_judged("arm_scores"),
+        claims=table_if_judged("claims"),
     output:
         "<results>/summary.txt",
     log:
@@ -110,6 +115,8 @@ rule summary:
         shown=SHOWN_METRICS,
         coherence=config["coherence_metric"],
         presentation=presented(),
+        parts=parts_of_results(),
+        others=of_another_config(),
         code=code("summary"),
     message:
         "Writing the summary"
@@ -118,12 +125,12 @@ rule summary:
 
 
 rule timings:
-    """After all others, since it reads their benchmark files."""
+    """What the jobs that led to completions, judgments and scores took; jobs of an older config are not among them."""
     input:
         finetunes=all_finetunes(),
         completions=all_completions(),
         judgments=all_judgments(),
-        scores="<results>/tables/scores.parquet",
+        scores=table_if_judged("scores"),
         cost=["<results>/tables/cost.parquet"] if PAID else [],
     output:
         table="<results>/tables/timings.parquet",
@@ -136,7 +143,8 @@ rule timings:
     conda:
         "../../envs/analysis.yaml"
     params:
-        benchmarks=as_json(benchmark_files()),
+        manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         code=code("timings"),
     message:
         "Adding up what the run took"
@@ -146,7 +154,8 @@ rule timings:
 
 rule overview:
     input:
-        **{name: f"<results>/tables/{name}.parquet" for name in ("claims", "diagnoses", "arm_scores", "timings")},
+        **{name: table_if_judged(name) for name in ("claims", "diagnoses", "arm_scores")},
+        timings="<results>/tables/timings.parquet",
         pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in drawn_figures(["means"])],
         hashed=hashed_files(),
         styles=[shipped("workflow/report/findings.css"), shipped("workflow/report/pages.css")],
@@ -171,7 +180,10 @@ rule overview:
             for _, metric, judge, question_set in drawn_figures(["means"])
         ],
         manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         presentation=presented(),
+        parts=parts_of_results(),
+        others=of_another_config(),
         code=code("overview"),
     message:
         "Writing the overview"
@@ -195,6 +207,7 @@ rule manifest:
         "../../envs/data.yaml"
     params:
         manifests=f"{RESULTS}/manifests",
+        never=jobs_of_other_kinds(),
         code=code("manifest"),
     message:
         "Noting what made the results"
@@ -203,7 +216,7 @@ rule manifest:
 
 
 rule archive:
-    """Config, tables, figures and provenance in one file, for a paper's supplement."""
+    """Config and settings of the run, tables, figures and provenance in one file, for a paper's supplement."""
     input:
         [file for file in all_tables_and_figures() if "/browser/" not in file],
         manifest="<results>/manifest.json",

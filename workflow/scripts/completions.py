@@ -18,7 +18,8 @@ from organisms.job.manifest import hashes_of
 from organisms.models.loaded import LoadedModel
 from organisms.models.opening import open_model
 
-with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
+made = {}
+with job_log(snakemake, f"completions {snakemake.wildcards.model}", also=made) as report:
     base, adapter = json.loads(snakemake.params.base), snakemake.params.adapter and Path(snakemake.params.adapter)
     files = [*snakemake.input.base, *(sorted(adapter.glob("adapter_*")) if adapter else [])]
     hashes = hashes_of(snakemake.config["results"])
@@ -39,6 +40,8 @@ with job_log(snakemake, f"completions {snakemake.wildcards.model}") as report:
 
     with open_kept(snakemake.params.kept, report) as kept:
         rows = answered(cells, kept, model, opened, snakemake.config["sampling"]["batch_size"], report)
+        # Of what it takes to make these completions, the part that this job's own time does not hold.
+        made["seconds_before"] = round(kept.seconds_before(), 2)
     for of_cell in rows:
         path = Path(snakemake.output[0]) / of_cell[0]["eval_prompt"] / f"{of_cell[0]['question_set']}.parquet"
         tables.write(of_cell, path, COMPLETIONS)

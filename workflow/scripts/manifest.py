@@ -7,6 +7,8 @@ from organisms.job.manifest import write_manifest
 from organisms.pages.made_with import run_manifest
 
 with job_log(snakemake, "manifest"):
-    jobs = jobs_behind([*snakemake.input.results, *snakemake.input.hashed], snakemake.params.manifests)
+    jobs = jobs_behind(
+        [*snakemake.input.results, *snakemake.input.hashed], snakemake.params.manifests, snakemake.params.never
+    )
     hashed = {path: sha256_of(path) for path in snakemake.input.hashed}
-    write_manifest(run_manifest(hashed, jobs), snakemake.output[0])
+    write_manifest(run_manifest(hashed, jobs, snakemake.config), snakemake.output[0])

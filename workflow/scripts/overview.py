@@ -9,17 +9,24 @@ from organisms.job import tables
 from organisms.job.files import whole_file
 from organisms.job.lineage import jobs_behind
 from organisms.job.log import job_log
+from organisms.pages.made_with import no_part_of_it
 from organisms.pages.overview import overview
 
 _TABLES = {table.name: table for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)}
 
 with job_log(snakemake, "overview"):
+    results = Path(snakemake.output.page).parents[1]
     body = overview(
-        *(tables.read(snakemake.input[name], _TABLES[name]) for name in _TABLES),
+        # Without a judge there is none of them but the timings.
+        *(
+            tables.read(snakemake.input[name], of) if snakemake.input[name] else of.frame()
+            for name, of in _TABLES.items()
+        ),
         pictures=list(zip(snakemake.input.pictures, snakemake.params.described, strict=True)),
         hashed=snakemake.input.hashed,
-        jobs=jobs_behind([*snakemake.input], snakemake.params.manifests),
+        jobs=jobs_behind([*snakemake.input], snakemake.params.manifests, snakemake.params.never),
         presentation=json.loads(snakemake.params.presentation),
+        elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
     )
     own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)
     for path, content in (

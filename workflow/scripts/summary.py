@@ -7,18 +7,25 @@ from organisms.analysis.tables import ARM_SCORES, CLAIMS
 from organisms.job import tables
 from organisms.job.files import whole_file
 from organisms.job.log import job_log
+from organisms.pages.made_with import no_part_of_it
 from organisms.pages.summary import summary_text
 from organisms.plan.metrics import from_settings
 
+_TABLES = {table.name: table for table in (ARM_SCORES, CLAIMS)}
+
 with job_log(snakemake, "summary"):
+    results = str(Path(snakemake.output[0]).parent)
     metrics = from_settings(json.loads(snakemake.params.metrics))
     text = summary_text(
-        tables.read(snakemake.input.arm_scores, ARM_SCORES),
-        tables.read(snakemake.input.claims, CLAIMS),
+        *(
+            tables.read(snakemake.input[name], of) if snakemake.input[name] else of.frame()
+            for name, of in _TABLES.items()
+        ),
         [metrics[name] for name in snakemake.params.shown],
         metrics[snakemake.params.coherence],
         json.loads(snakemake.params.presentation),
-        results=str(Path(snakemake.output[0]).parent),
+        results=results,
+        elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
     )
     with whole_file(snakemake.output[0]) as path:
         path.write_text(text, encoding="utf-8")

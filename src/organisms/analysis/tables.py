@@ -362,9 +362,14 @@ TIMINGS = Table(
     "timings",
     {
         "rule": Column(pl.String, "name of the rule"),
-        "jobs": Column(pl.Int64, "jobs with a benchmark file"),
-        "seconds": Column(pl.Float64, "wall time of their last run, added up"),
-        "cpu_seconds": Column(pl.Float64, "processor time, added up; null if it was not measured", nullable=True),
+        "jobs": Column(pl.Int64, "jobs that led to the results"),
+        "seconds": Column(
+            pl.Float64,
+            "wall time, added up: of their last run, and of earlier runs whose work it took over",
+        ),
+        "cpu_seconds": Column(
+            pl.Float64, "processor time of their last runs, added up; null if it was not measured", nullable=True
+        ),
         "peak_mb": Column(pl.Float64, "largest resident memory of a job, MB; null if not measured", nullable=True),
         "usd": Column(pl.Float64, "dollars for answers of judges, from the cost table", nullable=True),
     },

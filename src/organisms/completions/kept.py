@@ -8,6 +8,7 @@ samples, another question or another eval prompt sample what is missing, and a k
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS kept (
     key TEXT PRIMARY KEY, completion TEXT, finish_reason TEXT, n_tokens INTEGER
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS took (key TEXT PRIMARY KEY, seconds REAL) WITHOUT ROWID;
 """
 _DECISIVE = ("messages", "temperature", "top_p", "top_k", "max_new_tokens")
 
@@ -42,19 +44,36 @@ class Kept:
 
     def __init__(self, connection: sqlite3.Connection):
         self._db = connection
+        self._since, self._new, self._earlier = time.monotonic(), set(), {}
 
     def get(self, key: str) -> dict | None:
         """completion, finish_reason and n_tokens, or None if it was not sampled."""
-        row = self._db.execute("SELECT completion, finish_reason, n_tokens FROM kept WHERE key = ?", (key,)).fetchone()
-        return row and dict(zip(("completion", "finish_reason", "n_tokens"), row, strict=True))
+        row = self._db.execute(
+            "SELECT completion, finish_reason, n_tokens, seconds FROM kept LEFT JOIN took USING (key) WHERE key = ?",
+            (key,),
+        ).fetchone()
+        if row is None:
+            return None
+        if key not in self._new:
+            self._earlier[key] = row[3] or 0.0
+        return dict(zip(("completion", "finish_reason", "n_tokens"), row, strict=False))
+
+    def seconds_before(self) -> float:
+        """How long earlier jobs took to sample what this one asked for and found, as far as it was noted."""
+        return sum(self._earlier.values())
 
     def add(self, completions: Iterable[tuple[str, dict]]) -> None:
-        """Keep completions by their keys; on disk when this returns."""
+        """Keep completions by their keys, and what they took since the last were kept; on disk when this returns."""
+        added, now = list(completions), time.monotonic()
+        seconds = (now - self._since) / max(1, len(added))
         with self._db:
             self._db.executemany(
                 "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)",
-                [(key, c["completion"], c["finish_reason"], c["n_tokens"]) for key, c in completions],
+                [(key, c["completion"], c["finish_reason"], c["n_tokens"]) for key, c in added],
             )
+            self._db.executemany("INSERT OR REPLACE INTO took VALUES (?, ?)", [(key, seconds) for key, _ in added])
+        self._since = now
+        self._new |= {key for key, _ in added}
 
 
 @contextmanager

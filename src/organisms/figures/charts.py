@@ -6,6 +6,7 @@ apart (Okabe and Ito 2008). A training prompt has one colour in all figures.
 
 import html
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -112,10 +113,16 @@ def mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
     ]
 
 
-def seeds_note(n_seeds: int) -> str:
-    """What a caption says of the seeds behind intervals."""
+def seeds_note(n_seeds: int, single: Sequence[str] = (), every: bool = False) -> str:
+    """What a caption says of the seeds behind intervals.
+
+    single: labels of groups of which all seeds share one model. every: whether all that is shown is such a group.
+    """
+    if n_seeds > 1 and every:
+        return "Intervals: 95%, over the questions: one model each, which all seeds share."
     if n_seeds > 1:
-        return f"Intervals: 95%, over {n_seeds} seeds and the questions."
+        of_one = f" One model, so over the questions only: {', '.join(single)}." if single else ""
+        return f"Intervals: 95%, over {n_seeds} seeds and the questions.{of_one}"
     return "ONE SEED: intervals are over questions only; another seed can change the bars by more."
 
 

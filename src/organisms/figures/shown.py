@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from organisms.plan.metrics import Metric
-from organisms.plan.presentation import question_set_labels
+from organisms.plan.presentation import of_one_model, question_set_labels
 
 
 @dataclass(frozen=True)
@@ -22,5 +22,6 @@ class Shown:
     @property
     def seeds(self) -> str:
         """How many seeds are behind it, in words."""
-        n_seeds = self.presentation["n_seeds"]
-        return "ONE SEED." if n_seeds == 1 else f"{n_seeds} seeds together."
+        n_seeds, single = self.presentation["n_seeds"], of_one_model(self.presentation)
+        of_one = f" One model: {', '.join(single)}." if single else ""
+        return "ONE SEED." if n_seeds == 1 else f"{n_seeds} seeds together.{of_one}"

@@ -29,7 +29,7 @@ def timings_figure(table: pl.DataFrame) -> alt.LayerChart:
             title=alt.TitleParams(
                 "Time and cost by rule",
                 subtitle=[
-                    "Wall time of each job's last run, added up; jobs run side by side.",
+                    "Wall time of the jobs that led to the results, added up; jobs run side by side.",
                     "Dollars: answers of judges.",
                 ],
             ),

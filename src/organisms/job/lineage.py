@@ -1,21 +1,35 @@
 """From results back to the jobs that led to them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from organisms.job.errors import UserError
+from organisms.job.files import sha256_of
 from organisms.job.hashes import files_in
 from organisms.job.manifest import from_results, in_results, read_manifest
+
+
+def _makers(manifests: Mapping[str, dict], results: str) -> dict[str, str]:
+    """By file, the job that made it; where several say so, the one that left it as it is there now."""
+    made_by: dict[str, str] = {}
+    for name, manifest in sorted(manifests.items()):
+        for file, noted in manifest["outputs"].items():
+            if file in made_by:
+                path = Path(from_results(file, results))
+                if not path.is_file() or sha256_of(path) != noted["sha256"]:
+                    continue
+            made_by[file] = name
+    return made_by
 
 
 def lineage(targets: list[str], manifests: Mapping[str, dict], results: str) -> tuple[dict[str, dict], list[str]]:
     """The jobs that led to some files, and where the chain is broken.
 
-    targets: files or folders. manifests: by job, as `job_manifest` makes them, the newest last; jobs that led
-    elsewhere, of an older config for example, are left out. results: the folder of the results. Broken: a line for each
-    input that is not what the job that makes it last made.
+    targets: files or folders. manifests: by job, as `job_manifest` makes them; jobs that led elsewhere, of
+    an older config for example, are left out. results: the folder of the results. Broken: a line for each input that is
+    not what the job that makes it last made.
     """
-    made_by = {file: name for name, manifest in manifests.items() for file in manifest["outputs"]}
+    made_by = _makers(manifests, results)
     found: dict[str, dict] = {}
     broken = []
     waiting = [in_results(str(file), results) for target in targets for file in files_in(target)]
@@ -31,16 +45,16 @@ def lineage(targets: list[str], manifests: Mapping[str, dict], results: str) -> 
     return dict(sorted(found.items())), sorted(broken)
 
 
-def jobs_behind(targets: list[str], folder: str | Path) -> dict[str, dict]:
+def jobs_behind(targets: list[str], folder: str | Path, never: Iterable[str] = ()) -> dict[str, dict]:
     """The manifests, by job, of all that led to some files or folders.
 
-    folder: of the manifests, in the folder of the results. Raises UserError if something was made from what is no
+    folder: of the manifests, in the folder of the results. never: jobs that the config does not have, whose manifests
+    say of files that another job makes now that they made them. Raises UserError if something was made from what is no
     longer there: the files on the way do not belong together.
     """
     folder = Path(folder)
-    # The newest last: of two that made the same file it is the one.
-    paths = sorted(folder.rglob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-    manifests = {str(path.relative_to(folder).with_suffix("")): read_manifest(path) for path in paths}
+    names = {str(path.relative_to(folder).with_suffix("")): path for path in folder.rglob("*.json")}
+    manifests = {name: read_manifest(path) for name, path in names.items() if name not in set(never)}
     jobs, broken = lineage(targets, manifests, str(folder.parent))
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""

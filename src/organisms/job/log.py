@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def late_imports() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def job_log(job: Any, name: str) -> Iterator[Report]:
+def job_log(job: Any, name: str, also: Mapping | None = None) -> Iterator[Report]:
     """Send standard output and error of this process, libraries' included, to a log file.
 
     The log begins with the seconds since the process started, nearly all of which went into imports. A job that ends
@@ -46,9 +46,9 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
     place in `logs`.
 
     job: what a script knows of its job: `log`, `config`, `rule`, `params`, `input`, `output`. name: stands before each
-    line on the terminal. Yields `report`, which writes a line to the log and to the terminal. A UserError is shown as
-    one line, any other error as one line that names the log, where the traceback is; both end the process with exit
-    status 1.
+    line on the terminal. also: what its manifest is to say beside, as it is when the job has ended. Yields `report`,
+    which writes a line to the log and to the terminal. A UserError is shown as one line, any other error as one line
+    that names the log, where the traceback is; both end the process with exit status 1.
     """
     path, results = Path(job.log[0]), Path(job.config["results"])
     manifest = results / "manifests" / path.relative_to(results / "logs").with_suffix(".json")
@@ -79,7 +79,8 @@ def job_log(job: Any, name: str) -> Iterator[Report]:
         sys.stdout.flush()
         seconds = time.monotonic() - start
         if len(job.output):
-            write_manifest(job_manifest(job.rule, job.params, job.input, job.output, seconds, str(results)), manifest)
+            made = job_manifest(job.rule, job.params, job.input, job.output, seconds, str(results))
+            write_manifest(made | dict(also or {}), manifest)
         note(f"done in {seconds:.1f} s")
     except UserError as error:
         report(f"error: {error}")

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from organisms.job.errors import UserError
-from organisms.job.manifest import RESULTS, workflow_version
+from organisms.job.manifest import PACKAGES, without_secrets, workflow_version
 from organisms.job.why import parameter_changes, some
 from organisms.judging.kind import decisive
 from organisms.plan.settings import NOT_DECIDING, complete
@@ -15,17 +16,14 @@ _STAGES = (
     *("finetune", "questions", "completions", "external_completions", "judgments", "local_judgments"),
     *("scores", "claims"),
 )
-# What is a digest, or stands in a table of its own.
-_LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics")
-_SEED = re.compile(r"-?seed\d+")
-
-
-def _has_paths(value) -> bool:
-    if isinstance(value, str):
-        return value.startswith(f"{RESULTS}/")
-    if isinstance(value, dict):
-        return any(map(_has_paths, value.values()))
-    return isinstance(value, list) and any(map(_has_paths, value))
+# Those that make models, texts, judgments and numbers.
+_COMPUTING = ("pretrain", "finetune", "completions", "judgments", "local_judgments", "scores", "claims")
+# What is a digest, stands in a table of its own, or says where a job's files are. By name: a setting, such as a file of
+# labels, may be a path in the folder of the results too.
+_LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics", "adapter", "kept", "judgments")
+# Rules with a job for each seed, which ends the job's name; a seed is no other's, whatever somebody calls a prompt.
+_OF_A_SEED = ("corpus", "pretrain", "finetune")
+_SEED = re.compile(r"-?seed\d+$")
 
 
 def _complete(section: str, settings: Mapping) -> dict:
@@ -36,7 +34,7 @@ def _complete(section: str, settings: Mapping) -> dict:
 
 def _settings(rule: str, params: Mapping) -> dict[str, dict]:
     """By what they are settings of, the settings that parameters hold; those at their default too."""
-    kept = {key: value for key, value in params.items() if key not in _LEFT_OUT and not _has_paths(value)}
+    kept = {key: value for key, value in params.items() if key not in _LEFT_OUT}
     if rule == "pretrain":
         kept["settings"] = _complete("miniature", kept["settings"])
     if rule == "finetune":
@@ -50,6 +48,7 @@ def _settings(rule: str, params: Mapping) -> dict[str, dict]:
         }
     if rule in ("judgments", "local_judgments"):
         judge = kept["judge"]
+        del kept["cells"]
         every = complete(f"judges.{judge['kind']}", judge)
         kept["judge"] = {key: every[key] for key in every if key in judge or key in decisive(judge["kind"])}
     return {"": kept}
@@ -68,7 +67,7 @@ def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
         if rule not in _STAGES:
             continue
         for part, settings in _settings(rule, job["params"]).items():
-            key = part or _SEED.sub("", of) or "every seed"
+            key = part or (_SEED.sub("", of) if rule in _OF_A_SEED else of) or "every seed"
             known = found.setdefault(rule, {}).setdefault(key, settings)
             other = first.setdefault((rule, key), name)
             if known != settings:
@@ -80,19 +79,64 @@ def settings_made_with(jobs: Mapping[str, dict]) -> dict[str, dict[str, dict]]:
     return {rule: dict(sorted(found[rule].items())) for rule in _STAGES if rule in found}
 
 
+def versions_made_with(jobs: Mapping[str, dict]) -> list[list[str]]:
+    """What computed the results: of each package, of Python, the system and the workflow's commit, name and version.
+
+    jobs: their manifests; those count that make models, texts, judgments and numbers. Where they differ, each version
+    stands with the rules whose jobs had it.
+    """
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for name, job in jobs.items():
+        rule = name.partition("/")[0]
+        if rule not in _COMPUTING:
+            continue
+        here, workflow = job["machine"], job["workflow"]
+        versions = {"Python": here["python"], "system": here["system"], "GPU": here.get("gpu")} | job["packages"]
+        if workflow["commit"]:
+            versions["workflow, commit"] = workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")
+        for what, version in versions.items():
+            if version:
+                found.setdefault(what, {}).setdefault(version, {})[rule] = None
+    order = ["Python", "system", "GPU", *PACKAGES, "workflow, commit"]
+    return [
+        [what, "; ".join(version if len(of) == 1 else f"{version} ({', '.join(of[version])})" for version in of)]
+        for what, of in sorted(found.items(), key=lambda item: order.index(item[0]))
+    ]
+
+
 def seeds_made_with(jobs: Mapping[str, dict]) -> list[int]:
     """The seeds of the models whose completions are among the results."""
     cells = [cell for name, job in jobs.items() if name.startswith("completions/") for cell in job["params"]["cells"]]
     return sorted({cell["columns"]["seed"] for cell in cells if cell["columns"]["seed"] is not None})
 
 
-def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict]) -> dict:
+def no_part_of_it(results: str | Path, parts: Mapping[str, list[str]], others: list[str]) -> str | None:
+    """A line that names what lies in the results and was made for another config; None if nothing does.
+
+    parts: by folder of the results, the names in it that the config asks for. others: files and folders that it does
+    not ask for and another config would.
+    """
+    found = [
+        f"{folder}/{path.name}"
+        for folder in parts
+        for path in sorted((Path(results) / folder).glob("[!.]*"))
+        if path.name not in parts[folder]
+    ]
+    found += [name for name in others if (Path(results) / name).exists()]
+    if not found:
+        return None
+    return f"Also in {results}, made for another config and no part of this: {some(found)}."
+
+
+def run_manifest(hashed: Mapping[str, str], jobs: Mapping[str, dict], config: dict) -> dict:
     """What a whole run was made of.
 
     hashed: files of data and models, with their SHA-256. jobs: manifests by job; of each stand here the code's version,
-    the machine and the packages, and together their settings. Raises UserError as `settings_made_with` does.
+    the machine and the packages, and together their settings. config: of the run that made the last of the results, so
+    that all of them are what it asks for. Raises UserError as `settings_made_with` does.
     """
     return {
+        "config": without_secrets(config),
         "settings": settings_made_with(jobs),
         "workflow": workflow_version(),
         "data_and_models": dict(hashed),

@@ -10,8 +10,6 @@ import yaml
 
 from organisms.analysis.selecting import last_answers
 from organisms.job.files import sha256_of
-from organisms.job.manifest import PACKAGES, machine, workflow_version
-from organisms.job.packages import installed
 from organisms.pages.findings import (
     CONTRAST_HEADERS,
     DIAGNOSIS_HEADERS,
@@ -22,7 +20,7 @@ from organisms.pages.findings import (
     verdict_words,
     with_interval,
 )
-from organisms.pages.made_with import seeds_made_with, settings_made_with
+from organisms.pages.made_with import seeds_made_with, settings_made_with, versions_made_with
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
 
 
@@ -52,16 +50,6 @@ def picture(path: str | Path, described: str) -> str:
     return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
 
 
-def versions() -> list[list[str]]:
-    """Versions of what computes: packages, Python, the system, and the commit of the workflow if git knows it."""
-    here, workflow = machine(), workflow_version()
-    found = [["Python", here["python"]], ["system", here["system"]]]
-    found += map(list, installed(PACKAGES).items())
-    if workflow["commit"]:
-        found.append(["workflow, commit", workflow["commit"][:12] + (", with changes" if workflow["dirty"] else "")])
-    return found
-
-
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
     parts = []
     for claim in claim_verdicts(claims):
@@ -83,12 +71,14 @@ def overview(
     hashed: list[str],
     jobs: Mapping[str, dict],
     presentation: dict,
+    elsewhere: str | None = None,
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
-    Raises UserError if two jobs were made with settings that do not go together.
+    elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`). Raises UserError if two jobs were
+    made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
     prompts = prompt_labels(presentation)
@@ -96,6 +86,9 @@ def overview(
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
     warning = seeds_warning(presentation["n_seeds"])
     parts = ['<div id="findings"><h1>What this run shows</h1>']
+    if not judges:
+        parts.append("<p>The config names no judge: nothing is scored.</p>")
+        return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
     if warning:
         parts.append(f'<p class="loud">{_text(warning)}</p>')
     if len(claims):
@@ -133,23 +126,31 @@ def overview(
         "score misaligned.</p>"
     )
     parts.append(_misaligned(arm_scores, labels, sets))
-    parts.append("<h2>What made it</h2>")
+    return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
+
+
+def _what_made_it(
+    timings: pl.DataFrame, hashed: list[str], jobs: Mapping[str, dict], presentation: dict, elsewhere: str | None
+) -> list[str]:
+    parts = ["<h2>What made it</h2>"]
     total = timings["usd"].sum() if timings["usd"].count() else None
     seeds = ", ".join(map(str, seeds_made_with(jobs)))
     parts.append(
-        f"<p>{presentation['n_seeds']} seed(s): {_text(seeds)}. Wall time of all jobs "
+        f"<p>{presentation['n_seeds']} seed(s): {_text(seeds)}. Wall time of the jobs that made it "
         f"{timings['seconds'].sum() / 60:.0f} min"
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )
-    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions()))
+    if elsewhere:
+        parts.append(f"<p>{_text(elsewhere)}</p>")
+    parts.append("<h3>Versions</h3>" + table(["what", "version"], versions_made_with(jobs)))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
     dumped = yaml.safe_dump(settings_made_with(jobs), sort_keys=False, allow_unicode=True, width=110)
     parts.append(
         "<h3>Settings, with their defaults</h3><p>As the jobs that made these results noted them.</p>"
         f'<pre class="code" tabindex="0">{_text(dumped)}</pre></div>'
     )
-    return "\n".join(parts)
+    return parts
 
 
 def _misaligned(arm_scores: pl.DataFrame, labels: dict[Key, str], sets: dict[str, str]) -> str:

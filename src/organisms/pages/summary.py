@@ -10,7 +10,7 @@ from organisms.job.log import visible
 from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, verdict_words, with_interval
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
-from organisms.plan.presentation import Key, group_key, question_set_labels
+from organisms.plan.presentation import Key, group_key, of_one_model, question_set_labels
 
 _BASE: Key = (None,) * len(ARM)
 # Of a column, in characters: numbers with intervals are narrow, labels of prompts are not.
@@ -70,11 +70,12 @@ def summary_text(
     coherence: Metric,
     presentation: dict,
     results: str,
+    elsewhere: str | None = None,
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
-    results: the results folder.
+    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`).
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -115,14 +116,17 @@ def summary_text(
             + "\n".join(lines)
         )
     lines = [_counted(arm_scores, judge, metrics, coherence) for judge in judges]
+    single = of_one_model(presentation)
+    of_one = f" One model, which all seeds share: {', '.join(single)}." if single else ""
     if presentation["n_seeds"] > 1:
-        lines.append(f"Means over {presentation['n_seeds']} seeds with equal weight.")
+        lines.append(f"Means over {presentation['n_seeds']} seeds with equal weight.{of_one}")
     if warning := seeds_warning(presentation["n_seeds"]):
         lines.append(warning)
-    parts.append("\n".join(lines))
-    parts.append(
-        f"Report: {results}/overview/index.html   Completions: {results}/browser/completions.html\n"
-        f"Figures: {results}/figures   Tables: {results}/tables"
-    )
+    parts.append("\n".join(lines if judges else ["The config names no judge: nothing is scored."]))
+    made = [f"Report: {results}/overview/index.html"]
+    if judges:
+        made[0] += f"   Completions: {results}/browser/completions.html"
+    made.append(f"Figures: {results}/figures   Tables: {results}/tables")
+    parts.append("\n".join(made + [elsewhere] * (elsewhere is not None)))
     # Labels are the user's and of files that others made, and the text is printed.
     return "\n".join(map(visible, "\n\n".join(parts).split("\n"))) + "\n"

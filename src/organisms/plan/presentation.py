@@ -32,10 +32,12 @@ def _prompt_label(experiment: Experiment, name: str) -> str:
 def presentation(experiment: Experiment) -> dict:
     """`groups` (base first), `prompts`, `question_sets`, and `n_seeds`.
 
-    A group has the columns that tell arms apart, its `label`, and its `colour` if the config gives one.
+    A group has the columns that tell arms apart, its `label`, its `colour` if the config gives one, and `one_model` if
+    all seeds share one model of it.
     """
     config = experiment.config
-    groups = [dict.fromkeys(ARM) | {"label": "Base model"}]
+    shared = {} if experiment.base_per_seed else {"one_model": True}
+    groups = [dict.fromkeys(ARM) | {"label": "Base model"} | shared]
     coloured: dict[str, str] = {}
     for arm in experiment.arms.values():
         # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
@@ -43,7 +45,7 @@ def presentation(experiment: Experiment) -> dict:
         colour = experiment.prompts[arm.training_prompt].colour if first else None
         groups.append(arm.columns | {"label": _label(experiment, arm), "colour": colour})
     for name, entry in config["external_completions"].items():
-        groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name})
+        groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name, "one_model": True})
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
     order = {name: i for i, name in enumerate(experiment.prompts)}
 
@@ -113,6 +115,11 @@ def group_key(row: dict) -> Key:
 def group_labels(presentation: dict) -> dict[Key, str]:
     """Labels of groups by `group_key`, the base first."""
     return {group_key(group): group["label"] for group in presentation["groups"]}
+
+
+def of_one_model(presentation: dict) -> list[str]:
+    """Labels of groups of which all seeds share one model: a base that they start from, completions made elsewhere."""
+    return [group["label"] for group in presentation["groups"] if group.get("one_model")]
 
 
 def prompt_labels(presentation: dict) -> dict[str, str]:

@@ -16,16 +16,20 @@ from organisms.figures.charts import (
 from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_groups
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
+from organisms.plan.presentation import of_one_model
 
 
-def _caption(by_question: pl.DataFrame, judge: str, n_seeds: int) -> list[str]:
+def _caption(by_question: pl.DataFrame, shown: Shown, order: list[str]) -> list[str]:
     n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0
-    of = "each" if n_seeds == 1 else f"each and seed, {n_seeds} seeds"
+    n_seeds = shown.presentation["n_seeds"]
+    single = [label for label in of_one_model(shown.presentation) if label in order]
+    every = len(single) == len(order)
+    of = "each" if n_seeds == 1 or every else f"each and seed, {n_seeds} seeds"
     return [
-        f"Bars: means over {n_questions} questions with {samples} completions {of}, judged by '{judge}'.",
+        f"Bars: means over {n_questions} questions with {samples} completions {of}, judged by '{shown.judge}'.",
         "Full colour: asked under the default system prompt. Pale: under the training prompt.",
         "Points: single questions. Black tick: the base model under the same prompt.",
-        seeds_note(n_seeds),
+        seeds_note(n_seeds, single, every),
     ]
 
 
@@ -124,7 +128,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
             height=320,
             title=alt.TitleParams(
                 f"{shown.question_set_label}: {metric.title.lower()} by training prompt",
-                subtitle=_caption(by_question, shown.judge, presentation["n_seeds"]),
+                subtitle=_caption(by_question, shown, order),
             ),
         )
     )
