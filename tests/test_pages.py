@@ -547,7 +547,9 @@ def claim_row(verdict, **other):
 
 def pages_of(row):
     """The text of the overview and of the summary that a run with one claim prints."""
-    claims, arm_scores = CLAIMS.frame([row]), ARM_SCORES.frame()
+    claims = CLAIMS.frame([row])
+    counts = {"n": 8, "n_scored": 8, "n_questions": 8, "n_seeds": row["n_seeds"]}
+    arm_scores = ARM_SCORES.frame([{"judge": "j", "metric": "length", "measure": "mean"} | counts])
     shown = PRESENTATION | {"n_seeds": row["n_seeds"]}
     made_by = {"machine": {"python": "3", "system": "Linux"}, "packages": {}, "workflow": {"commit": None}}
     jobs = {"claims": {"params": {"margin": 10.0}} | made_by}
