@@ -7,7 +7,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-fast mutants why digests docs format lock clean-env
+.PHONY: run test test-fast mutants why digests docs readme format lock clean-env
 .DEFAULT_GOAL := run
 
 # More arguments for Snakemake: make ARGS="--configfile config/your_dataset.yaml"
@@ -43,6 +43,11 @@ $(READY): requirements.lock
 # Reference pages that are made from the code.
 docs: $(READY)
 	PYTHONPATH=src $(BIN)/python -m organisms.pages.reference
+
+# The numbers of README and docs, from what docs/replicates keeps. After a run of config/replicates.yaml, to keep its
+# own first: make readme ARGS=results/replicates
+readme: $(READY)
+	$(BIN)/python workflow/readme.py $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

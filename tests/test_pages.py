@@ -28,12 +28,13 @@ from organisms.figures.training_curves import training_curves
 from organisms.job.manifest import without_secrets
 from organisms.judging.tables import JUDGMENTS
 from organisms.pages.browser import browser_page, browser_rows, shown_completions
+from organisms.pages.findings import headline
 from organisms.pages.overview import overview
 from organisms.pages.summary import summary_text
 from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import LENGTH, Metric
-from organisms.plan.presentation import presentation
+from organisms.plan.presentation import group_key, presentation
 
 ALIGNMENT, COHERENCE = Metric("alignment", "Alignment"), Metric("coherence", "Coherence")
 # Of another scale, on which less is better.
@@ -530,7 +531,7 @@ def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
         | {"machine": {"python": "3", "system": HOSTILE[1]}, "packages": {}, "workflow": {"commit": None}},
         "variant/a-b": {"params": {"prompts": [{"text": HOSTILE[0]}]}},
     }
-    body = overview(*empty, [], [], jobs, PRESENTATION)
+    body = overview(*empty, [], [], jobs, PRESENTATION, "alignment")
     assert "<script" not in body
     assert "&lt;script&gt;" in body
     assert "&lt;img src=x" in body
@@ -553,7 +554,7 @@ def pages_of(row):
     shown = PRESENTATION | {"n_seeds": row["n_seeds"]}
     made_by = {"machine": {"python": "3", "system": "Linux"}, "packages": {}, "workflow": {"commit": None}}
     jobs = {"claims": {"params": {"margin": 10.0}} | made_by}
-    body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown)
+    body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown, "alignment")
     return body, summary_text(arm_scores, claims, [ALIGNMENT], COHERENCE, shown, "results")
 
 
@@ -569,6 +570,21 @@ def test_pages_give_no_verdict_and_no_p_below_three_seeds(n_seeds):
         assert not re.search(r"supported|contradicted|inconclusive", text, re.IGNORECASE)
     assert "p –" not in text
     assert '<span class="too-few-seeds">' in pages_of(claim_row("too few seeds", **no_p))[0]
+
+
+def test_the_overview_begins_with_what_came_out():
+    judged, presentation = some_run(2)
+    of_arms = arm_scores(question_scores(judged, {}, Definition(ALIGNMENT, COHERENCE)), METRICS)
+    verdicts = ["supported", "supported", "contradicted"]
+    rows = [claim_row(verdict, claim=f"C{i}", judge=of_arms["judge"][0]) for i, verdict in enumerate(verdicts)]
+    (said,) = headline(of_arms, CLAIMS.frame(rows), "alignment", presentation)
+    assert said.endswith("Of 3 claims: 2 supported, 1 contradicted.")
+    own = {"metric": "alignment", "measure": "mean", "eval_prompt": "default"}
+    means = of_arms.filter(pl.col("question_set") == presentation["question_sets"][0]["name"], **own)
+    assert len(means) >= 3
+    for row in means.iter_rows(named=True):
+        label = next(group["label"] for group in presentation["groups"] if group_key(group) == group_key(row))
+        assert f"{label} {row['estimate']:.0f}" in said
 
 
 def test_pages_print_the_p_of_what_the_verdict_says():

@@ -182,6 +182,7 @@ rule overview:
         manifests=f"{RESULTS}/manifests",
         never=jobs_of_other_kinds(),
         presentation=presented(),
+        main=config["main_metric"],
         parts=parts_of_results(),
         others=of_another_config(),
         code=code("overview"),

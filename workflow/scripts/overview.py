@@ -26,6 +26,7 @@ with job_log(snakemake, "overview"):
         hashed=snakemake.input.hashed,
         jobs=jobs_behind([*snakemake.input], snakemake.params.manifests, snakemake.params.never),
         presentation=json.loads(snakemake.params.presentation),
+        main=snakemake.params.main,
         elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
     )
     own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
-from organisms.plan.presentation import Key, group_key
+from organisms.plan.presentation import Key, group_key, group_labels
 
 DIAGNOSES = {
     "nothing": "learned nothing",
@@ -55,6 +55,39 @@ def claim_verdicts(claims: pl.DataFrame) -> list[dict]:
             | {"contrasts": rows.rows(named=True)}
         )
     return found
+
+
+def headline(arm_scores: pl.DataFrame, claims: pl.DataFrame, metric: str, presentation: dict) -> list[str]:
+    """What came out, a sentence for each judge: means under the default prompt, and how the claims fared.
+
+    arm_scores, claims: the tables. metric: the name of the main one. presentation: its first question set is told of.
+    """
+    question_set, labels = presentation["question_sets"][0], group_labels(presentation)
+    wanted = {"metric": metric, "measure": "mean", "eval_prompt": "default", "question_set": question_set["name"]}
+    means = arm_scores.filter(pl.col("step").is_null(), **wanted)
+    said = []
+    for judge in arm_scores["judge"].unique(maintain_order=True):
+        found = {
+            group_key(row): with_interval(row["estimate"], row["low"], row["high"])
+            for row in means.filter(judge=judge).iter_rows(named=True)
+        }
+        of_groups = "; ".join(f"{label} {found[key]}" for key, label in labels.items() if key in found)
+        verdicts = pl.Series(
+            [claim["verdict"] for claim in claim_verdicts(claims.filter(judge=judge))], dtype=pl.String
+        )
+        counts = verdicts.value_counts(sort=True).rows()
+        parts = [
+            of_groups
+            and f"{question_set['label']}, mean {metric} under the default prompt [95% interval], by training prompt: "
+            + of_groups,
+            counts
+            and f"of {len(verdicts)} claims: "
+            + ", ".join(
+                f"{n} {verdict_words(verdict)}" for verdict, n in sorted(counts, key=lambda row: (-row[1], row[0]))
+            ),
+        ]
+        said.append(f"Judge {judge}. " + ". ".join(part[0].upper() + part[1:] for part in parts if part) + ".")
+    return said
 
 
 def verdict_words(verdict: str, n_seeds: int | None = None) -> str:

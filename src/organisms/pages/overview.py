@@ -16,6 +16,7 @@ from organisms.pages.findings import (
     claim_verdicts,
     contrast_words,
     diagnosis_words,
+    headline,
     seeds_warning,
     verdict_words,
     with_interval,
@@ -71,14 +72,15 @@ def overview(
     hashed: list[str],
     jobs: Mapping[str, dict],
     presentation: dict,
+    main: str,
     elsewhere: str | None = None,
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
-    elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`). Raises UserError if two jobs were
-    made with settings that do not go together.
+    main: name of the main metric. elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`).
+    Raises UserError if two jobs were made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
     prompts = prompt_labels(presentation)
@@ -89,8 +91,10 @@ def overview(
     if not judges:
         parts.append("<p>The config names no judge: nothing is scored.</p>")
         return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
+    parts += [f"<p>{_text(line)}</p>" for line in headline(arm_scores, claims, main, presentation)]
     if warning:
         parts.append(f'<p class="loud">{_text(warning)}</p>')
+    parts += [picture(path, described) for path, described in pictures]
     if len(claims):
         parts += ["<h2>Claims</h2>"]
         parts += [
@@ -103,8 +107,6 @@ def overview(
         parts += _claims(claims, sets, len(judges))
     else:
         parts.append("<p>The config declares no claims.</p>")
-    parts.append("<h2>Figures</h2>")
-    parts += [picture(path, described) for path, described in pictures]
     parts.append("<h2>What each finetune learned</h2>")
     margin = jobs["claims"]["params"]["margin"]
     parts.append(
