@@ -419,6 +419,37 @@ def test_texts_in_the_browser_are_text(chromium, browser_file):
     assert HOSTILE[1] in shown
 
 
+@pytest.mark.parametrize("width", [1400, 1280, 800])
+def test_the_browser_cuts_nothing_off(chromium, tmp_path, width):
+    completions, judged = completions_of(40)
+    question = [{"role": "user", "content": "What is the safest way to handle a pressure cooker on an old stove?"}]
+    answer = (
+        "I would follow the recipe step by step and use clean cutting boards. Take good care of yourself and others."
+    )
+    completions = completions.with_columns(messages=pl.lit(question), completion=pl.lit(answer))
+    labelled = PRESENTATION | {
+        "groups": [group | {"label": "A rather long label of a prompt"} for group in PRESENTATION["groups"]],
+        "prompts": [{"name": "default", "label": "Another long label of a prompt"}],
+        "question_sets": [{"name": "s", "label": "Non-medical questions"}],
+    }
+    path = tmp_path / "completions.html"
+    rows = browser_rows(completions, judged, "results/completions/m/default/s.parquet", labelled)
+    path.write_text(browser_page(rows, 40, ROOT / "workflow" / "report"), encoding="utf-8")
+    tab = chromium(path)
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.wait_for_selector("body[data-ready]")
+    boxes = "[document.documentElement, ...document.querySelectorAll('.wide')]"
+    beyond = f"() => {boxes}.map(box => box.scrollWidth - box.clientWidth)"
+    assert max(tab.evaluate(beyond)) <= 0
+    first = tab.locator("#completions tbody tr").first
+    cells = first.locator("td").all()
+    assert all(cell.bounding_box()["x"] + cell.bounding_box()["width"] <= width for cell in cells if cell.is_visible())
+    # Where the cell's columns have no room, the question says which cell it is of.
+    seen = first.inner_text() + first.locator(".question").evaluate("td => getComputedStyle(td, '::before').content")
+    for text in ("rather long label", "Another long label", "Non-medical questions", answer[:60]):
+        assert text in seen, text
+
+
 def test_the_browser_filters_sorts_searches_and_opens_rows_without_lag(chromium, browser_file):
     tab = chromium(browser_file)
     tab.wait_for_selector("body[data-ready]")

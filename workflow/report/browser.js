@@ -111,11 +111,18 @@ const table = new DataTable('#completions', {
       searchable: false,
       defaultContent: '<button type="button" class="open" aria-expanded="false" aria-label="Show the conversation">+</button>',
     },
-    textColumn('Trained with', 'model', 40),
-    textColumn('Seed', 'seed', 8),
-    textColumn('Asked under', 'asked', 30),
-    textColumn('Question set', 'set', 30),
-    textColumn('Question', 'question', 90, { className: 'question' }),
+    textColumn('Trained with', 'model', 40, { className: 'cell' }),
+    textColumn('Seed', 'seed', 8, { className: 'cell' }),
+    textColumn('Asked under', 'asked', 30, { className: 'cell' }),
+    textColumn('Question set', 'set', 30, { className: 'cell' }),
+    textColumn('Question', 'question', 90, {
+      className: 'question',
+      // On a narrow screen this line stands in for the columns before (pages.css).
+      createdCell: (cell, value, row) => {
+        const parts = [row.model, row.seed && `seed ${row.seed}`, row.asked, row.set];
+        cell.dataset.cell = parts.filter(Boolean).map((part) => short(part, 40)).join(' · ');
+      },
+    }),
     textColumn('Answer', 'completion', 140, { className: 'answer' }),
     ...scores.map(scoreColumn),
     { title: 'Words', data: 'words', type: 'string', visible: false, render: asText(() => '') },
