@@ -36,6 +36,29 @@ def test_every_rule_has_a_script_of_its_name_and_says_what_it_does():
     assert scripts == set(names)
 
 
+def test_the_replicates_are_the_default_experiment_on_other_seeds():
+    default, replicates = (
+        yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("config", "replicates")
+    )
+    assert replicates.pop("seeds") == [1, 2, 3, 4, 5]
+    assert replicates.pop("results") != default.pop("results")
+    del default["seeds"]
+    assert replicates == default
+
+
+def test_pages_say_the_numbers_that_are_kept(monkeypatch):
+    """`make readme` writes them; a number changed by hand, in a page or in what is kept, is found here."""
+    monkeypatch.syspath_prepend(str(ROOT / "workflow"))
+    from readme import pages
+
+    blocks = 0
+    for page, text in pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page.name} is out of date: make readme"
+        blocks += text.count("<!-- replicates: ")
+    assert blocks >= 5
+
+
 def locked() -> dict[str, str]:
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     return dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines if line and line[0] != "#")
