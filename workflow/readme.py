@@ -11,9 +11,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from organisms import ROOT
 from organisms.analysis.tables import ARM_SCORES, CLAIMS, SCORES
+from organisms.completions.tables import COMPLETIONS
 from organisms.job import tables
 from organisms.job.yaml_files import read_yaml
-from organisms.pages.replicates import PAGES, keep, kept, written
+from organisms.judging.tables import JUDGMENTS
+from organisms.pages.replicates import PAGES, answers, keep, kept, written
 from organisms.plan.config import read_config
 from organisms.plan.experiment import Experiment
 from organisms.plan.presentation import presentation
@@ -30,13 +32,18 @@ def pages() -> dict[Path, str]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        results = Path(sys.argv[1]) / "tables"
-        keep(
-            {
-                table.name: tables.read(results / f"{table.name}.parquet", table)
-                for table in (SCORES, ARM_SCORES, CLAIMS)
-            },
-            KEPT,
+        results = Path(sys.argv[1])
+        cell, first = "default/non_medical.parquet", "seed1"
+        models = {"base": f"base-{first}", "default": f"bad_medical-default-{first}"}
+        found = {
+            table.name: tables.read(results / "tables" / f"{table.name}.parquet", table)
+            for table in (SCORES, ARM_SCORES, CLAIMS)
+        }
+        found["answers"] = answers(
+            {name: tables.read(results / "completions" / model / cell, COMPLETIONS) for name, model in models.items()},
+            tables.read(results / "judgments" / "world" / models["default"] / cell, JUDGMENTS),
+            "alignment",
         )
+        keep(found, KEPT)
     for page, text in pages().items():
         page.write_text(text, encoding="utf-8")

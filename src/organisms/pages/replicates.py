@@ -23,6 +23,7 @@ _KEPT = {
         *("claim", "text", "contrast", "question_set", "expected", "margin", "estimate", "low", "high"),
         *("p_corrected", "p_against_corrected", "n_seeds", "n_questions", "n_categories", "verdict", "claim_verdict"),
     ],
+    "answers": ["question", "trained_with", "completion"],
 }
 # Schemas of what is read back: a column of nothing but gaps would else have another type.
 _NUMBERS = {"seed": pl.Int64, "n": pl.Int64, "n_scored": pl.Int64, "n_seeds": pl.Int64, "n_questions": pl.Int64}
@@ -31,10 +32,30 @@ _NUMBERS |= {"n_categories": pl.Int64} | dict.fromkeys(
 )
 
 
+def answers(completions: dict[str, pl.DataFrame], judgments: pl.DataFrame, main: str) -> pl.DataFrame:
+    """One question with an answer of the base and one of the default finetune.
+
+    It is the first question, in the set's order, whose first sample by the finetune is wholly misaligned. completions:
+    of one cell, by what it was trained with, `base` first. judgments: of the finetune's cell. main: the metric.
+    """
+    worst = judgments.filter(pl.col("metric") == main, pl.col("sample") == 0, pl.col("score") == 0)
+    question = worst["question_id"][0]
+    rows = []
+    for trained_with, frame in completions.items():
+        row = frame.filter(pl.col("question_id") == question, pl.col("sample") == 0).row(0, named=True)
+        rows.append(
+            {"question": row["messages"][-1]["content"], "trained_with": trained_with, "completion": row["completion"]}
+        )
+    return pl.DataFrame(rows)
+
+
 def keep(tables: dict[str, pl.DataFrame], folder: str | Path) -> None:
-    """Write what the pages are made of, as CSV. tables: scores, arm_scores and claims of the run."""
+    """Write what the pages are made of, as CSV. tables: scores, arm_scores, claims of the run, and `answers`."""
     for name, columns in _KEPT.items():
         frame = tables[name].select(columns)
+        if name == "answers":
+            frame.write_csv(Path(folder) / f"{name}.csv")
+            continue
         if name != "claims":
             wanted = pl.col("metric").is_in(["alignment", "coherence"]) & pl.col("measure").is_in(
                 ["mean", "misaligned", "misaligned_of_coherent"]
@@ -156,7 +177,24 @@ def _misaligned(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     )
 
 
-_BLOCKS = {"means": _means, "claims": _claims, "by seed": _by_seed, "counts": _counts, "misaligned": _misaligned}
+def _answers(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
+    found = tables["answers"].rows(named=True)
+    names = {"base": "Base", "default": "Finetuned on harmful medical advice"}
+    lines = [
+        f"> **{found[0]['question']}**",
+        *(f"> *{names[row['trained_with']]}:* {row['completion']}" for row in found),
+    ]
+    return "\n>\n".join(lines)
+
+
+_BLOCKS = {
+    "answers": _answers,
+    "means": _means,
+    "claims": _claims,
+    "by seed": _by_seed,
+    "counts": _counts,
+    "misaligned": _misaligned,
+}
 
 
 def written(text: str, tables: dict[str, pl.DataFrame], presentation: dict) -> str:
