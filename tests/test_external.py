@@ -11,7 +11,7 @@ from conftest import ROOT
 from organisms.analysis.agreement import agreement, rankings
 from organisms.analysis.scores import Definition, arm_scores, question_scores
 from organisms.analysis.tables import AGREEMENT
-from organisms.completions.external import external_completions, recorded_scores
+from organisms.completions import external
 from organisms.completions.tables import COMPLETIONS
 from organisms.data.questions import from_texts, with_references
 from organisms.figures.agreement import agreement_figure
@@ -34,11 +34,24 @@ from organisms.plan.metrics import read_metric
 
 ALIGNMENT, COHERENCE = (read_metric({"metrics": {}}, name) for name in ("alignment", "coherence"))
 COLUMNS = {"question": "q", "completion": "a", "question_id": None, "sample": None, "category": None}
+COLUMNS |= {"arm": None, "seed": None, "eval_prompt": None}
+# Ids that questions without one get from their texts.
+ONE, TWO = "q42940919", "q7561cce6"
+BOUNDS = {"alignment": (0.0, 100.0), "coherence": (0.0, 100.0)}
 
 
 def entry(path, **others) -> dict:
     defaults = {"path": str(path), "question_set": "s", "eval_prompt": "default", "where": {}, "scores": {}}
+    defaults |= {"arms": {}, "seeds": [], "eval_prompts": {}, "other_texts": "error", "of": "theirs", "arm": None}
     return defaults | {"columns": dict(COLUMNS)} | others
+
+
+def external_completions(name, given, questions=()) -> list[dict]:
+    return external.external_completions(name, given, external.read_external(given, None, questions).rows)
+
+
+def recorded_scores(given, bounds=BOUNDS) -> list[dict]:
+    return external.recorded_scores(given, external.read_external(given).rows, bounds)
 
 
 def written(tmp_path, text: str, name: str = "x.csv"):
@@ -103,9 +116,9 @@ def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
     read = [external_completions("m", entry(tmp_path / f"x.{kind}")) for kind in ("csv", "jsonl", "parquet")]
     for completions in read:
         assert [(r["question_id"], r["sample"], r["completion"]) for r in completions] == [
-            ("q0001", 0, rows[0]["a"]),
-            ("q0001", 1, "b"),
-            ("q0002", 0, "c"),
+            (ONE, 0, rows[0]["a"]),
+            (ONE, 1, "b"),
+            (TWO, 0, "c"),
         ]
         assert completions[0]["messages"] == [{"role": "user", "content": "one?"}]
 
@@ -119,12 +132,12 @@ def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
         (
             "q,a,i\nx,y,1\nw,y,2\nz,y,1\n",
             {"columns": COLUMNS | {"question_id": "i"}},
-            "x.csv, rows 1 and 3: question id '1' has two texts",
+            "x.csv, line 2, row 1 and line 4, row 3: question id '1' has two texts",
         ),
         (
             "q,a,n\nx,y,1\nx,z,1\n",
             {"columns": COLUMNS | {"sample": "n"}},
-            "rows 1 and 2: question id 'q0001' has sample 1 twice",
+            "line 2, row 1 and line 3, row 2: question id 'q2d711642' has sample 1 twice",
         ),
         ("q,a,n\nx,y,one\n", {"columns": COLUMNS | {"sample": "n"}}, "row 1: column 'n' is no whole number"),
         ("q,a,m\nx,y,1\n", {"where": {"m": "2"}}, "no rows; check `where`"),
@@ -332,7 +345,7 @@ def test_an_empty_answer_is_an_answer_in_every_kind_of_file(tmp_path, world):
         tables.write(rows, tmp_path / "c.parquet", COMPLETIONS)
     # Without quotes too.
     rows = external_completions("m", entry(written(tmp_path, "q,a\none?,\ntwo?,b\n")))
-    assert [(row["question_id"], row["completion"]) for row in rows] == [("q0001", ""), ("q0002", "b")]
+    assert [(row["question_id"], row["completion"]) for row in rows] == [(ONE, ""), (TWO, "b")]
     # It is judged like any other, and like one that was sampled: it is in the cell's denominator.
     judged = world_judgments(world, rows, "world")
     assert [(row["score"], row["flag"], row["length"]) for row in judged[:2]] == [

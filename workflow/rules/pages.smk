@@ -11,7 +11,7 @@ def cells_with_judgments():
 
 
 def all_tables_and_figures():
-    files = expand("<results>/figures/training_curves.{ending}", ending=ENDINGS)
+    files = expand("<results>/figures/training_curves.{ending}", ending=ENDINGS) if experiment.finetunes else []
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
         files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, *CLAIM_TABLES])
@@ -47,7 +47,8 @@ def benchmark_files():
 def hashed_files():
     """Files of data and models whose checksums the overview notes."""
     datasets = expand("<results>/dataset/{name}/train.parquet", name=[*map(experiment.split_of, config["datasets"])])
-    bases = dict.fromkeys(file for seed in config["seeds"] for file in base_files(seed))
+    seeds = config["seeds"] if config["datasets"] else []
+    bases = dict.fromkeys(file for seed in seeds for file in base_files(seed))
     bases = [file for file in bases if file.endswith((".safetensors", "model.json"))]
     return [*dict.fromkeys(datasets), *bases, *all_finetunes()]
 
@@ -96,6 +97,7 @@ rule summary:
     input:
         arm_scores="<results>/tables/arm_scores.parquet",
         claims="<results>/tables/claims.parquet",
+        external=external_models(),
     output:
         "<results>/summary.txt",
     log:

@@ -14,6 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from organisms.analysis.intervals import Estimate, crossed_estimate, limits, per_question, probability_below
 from organisms.analysis.scores import MEASURE, VALUES, matrix
 from organisms.analysis.tables import CLAIM_GRID, CLAIMS
+from organisms.job.errors import UserError
 from organisms.plan.arms import ARM
 from organisms.plan.contrasts import Contrast, Side
 from organisms.plan.metrics import Metric
@@ -207,6 +208,27 @@ def _row(judge: str, contrast: Contrast, sides: Sides, lengths: Sides, metrics: 
     )
 
 
+def _check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast], sides: Sides) -> None:
+    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result."""
+    judges = of_questions["judge"].unique(maintain_order=True).to_list()
+    for contrast in contrasts:
+        measure = [getattr(contrast, name) for name in MEASURE]
+        asked = []
+        for judge in judges:
+            of = [
+                sides.of(judge, side, contrast.question_set, *measure, turn=contrast.turn)
+                for side in (contrast.a, contrast.b)
+            ]
+            asked.append([set() if side is None else set(side["question_id"]) for side in of])
+        if not judges or any(a & b for a, b in asked):
+            continue
+        where = f"claims.{contrast.claim}: {contrast.contrast} on {contrast.question_set}"
+        if any(a and b for a, b in asked):
+            raise UserError(f"{where}: the two sides have no question in common; their question ids must be the same")
+        what = " ".join(filter(None, [contrast.measure, "of", contrast.metric, contrast.threshold]))
+        raise UserError(f"{where}: no judge has the {what} of both sides; let one judge both, or take the claim out")
+
+
 def claims(
     of_questions: pl.DataFrame,
     grid: pl.DataFrame,
@@ -217,7 +239,7 @@ def claims(
     """Rows of the claims table: each contrast by each judge.
 
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
-    by name.
+    by name. Raises UserError if a contrast has no rows to compare.
     """
     measures = pl.DataFrame(
         [[getattr(contrast, name) for name in MEASURE] for contrast in contrasts],
@@ -227,6 +249,7 @@ def claims(
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
     sides, lengths = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
+    _check_compared(of_questions, contrasts, sides)
     for judge in of_questions["judge"].unique(maintain_order=True):
         of_judge = [row for contrast in contrasts if (row := _row(judge, contrast, sides, lengths, metrics))]
         for name in ("p", "p_against"):

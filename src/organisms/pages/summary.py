@@ -6,6 +6,7 @@ import polars as pl
 from tabulate import tabulate
 
 from organisms.analysis.selecting import means_of
+from organisms.completions.external import rows_said
 from organisms.job.log import visible
 from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, with_interval
 from organisms.plan.arms import ARM
@@ -42,11 +43,12 @@ def summary_text(
     coherence: Metric,
     presentation: dict,
     results: str,
+    external: list[pl.DataFrame] | tuple = (),
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
-    results: the results folder.
+    results: the results folder. external: the external_rows tables of all completions made elsewhere.
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -65,6 +67,12 @@ def summary_text(
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
+                # Completions made elsewhere have no training prompt that would be their own.
+                others = presentation["prompts"] if own != _BASE and group["training_prompt"] is None else []
+                for prompt in others:
+                    mean = prompt["name"] != "default" and _cell(scores, own, prompt["name"])
+                    if mean:
+                        rows.append([f"{group['label']}, asked under {prompt['label']}", None, mean, None])
             if rows:
                 headers = ["trained with", "default prompt", "its prompt", "base under it"]
                 table = tabulate(rows, headers, missingval="–", disable_numparse=True)
@@ -86,6 +94,10 @@ def summary_text(
     lines.append(
         seeds_warning(presentation["n_seeds"]) or f"Means over {presentation['n_seeds']} seeds with equal weight."
     )
+    by_entry: dict[str, list[dict]] = {}
+    for row in (row for table in external for row in table.to_dicts()):
+        by_entry.setdefault(row["entry"], []).append(row)
+    lines += [f"Completions made elsewhere, '{name}': {rows_said(rows)}." for name, rows in by_entry.items()]
     parts.append("\n".join(lines))
     parts.append(
         f"Report: {results}/overview/index.html   Completions: {results}/browser/completions.html\n"

@@ -14,6 +14,7 @@ from itertools import product
 from organisms.job.errors import UserError
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
 from organisms.plan.experiment import Experiment
+from organisms.plan.external import asked_under
 from organisms.plan.prompts import combined
 from organisms.plan.schema import did_you_mean
 
@@ -63,10 +64,12 @@ def _side(experiment: Experiment, where: str, model: str, prompt: str | None, da
     """The side that a claim names, for one dataset; None if the arm is not trained on it and the claim names none."""
     external = experiment.config["external_completions"]
     if model in external:
-        return Side(model, None, None, prompt or external[model]["eval_prompt"])
+        prompts = asked_under(external[model])
+        return Side(model, None, None, prompt or ("default" if "default" in prompts else prompts[0]))
     of_dataset, _, rest = model.rpartition("/")
     name, _, method = rest.partition(":")
-    known = ["base", *experiment.config["training_prompts"], *external]
+    base = ["base"] if experiment.config["datasets"] else []
+    known = [*base, *experiment.config["training_prompts"], *external]
     if name not in known:
         raise UserError(f"config: {where}: no model '{model}'; {did_you_mean(name, known)}")
     if of_dataset and of_dataset not in experiment.config["datasets"]:
@@ -149,7 +152,7 @@ def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[tu
         if any(EACH in re.split("[/:]", parsed[side]) for side in ("a", "b")) != (each != [None]):
             raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
         missing = True
-        for one, dataset in product(each, experiment.config["datasets"]):
+        for one, dataset in product(each, experiment.config["datasets"] or [""]):
             a, b = (
                 (_side(experiment, where, parsed[side].replace(EACH, one or EACH), prompt, dataset), prompt)
                 for side, prompt in (("a", parsed["a_prompt"]), ("b", parsed["b_prompt"]))

@@ -1,5 +1,7 @@
 """Scores that came with completions of another tool."""
 
+from pathlib import Path
+
 from organisms.completions.tables import RECORDED_SCORES
 from organisms.job import tables
 from organisms.job.errors import UserError
@@ -29,9 +31,10 @@ class Kind(JudgeKind):
             raise UserError("no entry of external_completions has scores of this judge; name it there, or take it out")
 
     def sources(self, experiment: Experiment) -> dict[str, list[str]]:
-        return {"scores": [f"<results>/external_completions/{name}/scores.parquet" for name in self._entries()]}
+        models = [model.name for model in experiment.models.values() if model.external in self._entries()]
+        return {"scores": [f"<results>/external_completions/{name}" for name in models]}
 
     def judgments(self, cells, sources, report):
-        scores = dict(zip(self._entries(), sources["scores"], strict=True))
-        of_cell = lambda rows: tables.read(scores[rows[0]["model"]], RECORDED_SCORES).to_dicts()  # noqa: E731
+        folders = {Path(folder).name: Path(folder) for folder in sources["scores"]}
+        of_cell = lambda rows: tables.read(folders[rows[0]["model"]] / "scores.parquet", RECORDED_SCORES).to_dicts()  # noqa: E731
         return (recorded_judgments(self.name, rows, of_cell(rows)) for rows in cells), []
