@@ -13,6 +13,7 @@ from organisms.judging.judgments import check_judged
 from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
+from organisms.plan.contrasts import contrasts
 from organisms.plan.experiment import Experiment
 from organisms.plan.external import score_bounds
 from organisms.plan.metrics import LENGTH, shipped_metrics
@@ -52,6 +53,26 @@ def _check_metrics(config: dict) -> None:
         if entry["metric"] not in tested:
             hint = did_you_mean(entry["metric"], list(dict.fromkeys(tested)))
             raise UserError(f"claims.{claim}.metric: no judge scores '{entry['metric']}'; {hint}")
+
+
+def _check_claims(config: dict, experiment: Experiment) -> None:
+    """Raise UserError, with the config's key, if no judge scores both sides of a claim, which then had no result."""
+    scored: dict[tuple, dict[str, list[str]]] = {}
+    for name, judge in open_judges(config).items():
+        for cell in experiment.judged_cells(name):
+            if cell.model.step is None:
+                side = (*cell.model.arm_columns.values(), cell.eval_prompt, cell.question_set)
+                scored.setdefault(side, {})[name] = [*judge.metrics_of(cell), LENGTH.name]
+    definition = {config["main_metric"], config["coherence_metric"]}
+    for contrast in contrasts(experiment) if scored else ():
+        sides = [(*side.arm, side.eval_prompt, contrast.question_set) for side in (contrast.a, contrast.b)]
+        needed = {contrast.metric} | (definition if contrast.threshold else set())
+        a, b = ({name for name, of in scored.get(side, {}).items() if needed <= set(of)} for side in sides)
+        if not a & b:
+            raise UserError(
+                f"claims.{contrast.claim}: no judge scores {' and '.join(sorted(needed))} of both sides of "
+                f"'{contrast.contrast}' on {contrast.question_set}; let one judge both, or take the claim out"
+            )
 
 
 def _check_external(config: dict, experiment: Experiment, questions: dict[str, list[dict]]) -> list[str]:
@@ -104,6 +125,7 @@ def check_inputs(config: dict) -> list[str]:
     check_labels(experiment)
     _check_methods(config, experiment)
     _check_metrics(config)
+    _check_claims(config, experiment)
     key = "world"
     try:
         made_from_world = (

@@ -230,14 +230,14 @@ def _check_found(entry: dict, seed: int | None, rows: list[dict], file_rows: lis
         return
     of = [f"arms.{entry['arm']}"] if entry["arm"] is not None else []
     of += [f"seed {seed}"] if seed is not None else []
-    words = " and ".join([*of, *missing[:1]])
+    words = " and ".join([*of, *(missing[:1] if rows else [])])
     said = [f"no rows of {words}" if words else "no rows", "check `where` in the config"]
     for key in ("arm", "seed", "eval_prompt"):
         column = entry["columns"][key]
         if column:
             values = list(dict.fromkeys(str(row.get(column)) for _, row in file_rows))
             more = f" and {len(values) - 8} others" if len(values) > 8 else ""
-            said.append(f"column '{column}' holds {', '.join(value[:40] for value in values[:8])}{more}")
+            said.append(f"column '{column}' holds {', '.join(value[:40] or 'nothing' for value in values[:8])}{more}")
     raise UserError(f"{entry['path']}: {'; '.join(said)}")
 
 

@@ -7,7 +7,7 @@ from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.judging.judgments import recorded_judgments
 from organisms.judging.kind import JudgeKind
-from organisms.plan.experiment import Experiment
+from organisms.plan.experiment import Cell, Experiment
 
 
 class Kind(JudgeKind):
@@ -25,6 +25,9 @@ class Kind(JudgeKind):
             for metric in entry["scores"][self.name]
         ]
         return list(dict.fromkeys(found))
+
+    def metrics_of(self, cell: Cell) -> list[str]:
+        return list(self._entries()[cell.model.external]["scores"][self.name])
 
     def check(self) -> None:
         if not self._entries():
