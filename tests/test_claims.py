@@ -315,6 +315,22 @@ def no_lengths(like):
     return same.with_columns(mean_length=longer)
 
 
+def test_a_claim_that_has_nothing_to_compare_is_an_error(of_questions):
+    def tested(one):
+        return claims(of_questions, CLAIM_GRID.frame(), no_lengths(of_questions), [one], METRICS)
+
+    with pytest.raises(UserError, match=r"claims\.C: .* on s: no judge has the mean of medical of all sides"):
+        tested(contrast(DEFAULT, BASE, "lower", metric="medical"))
+    unasked = Side("d", "bird", "default", "elsewhere")
+    with pytest.raises(UserError, match="no judge has the mean of alignment of both sides"):
+        tested(contrast(unasked, BASE, "lower"))
+    of_questions = of_questions.with_columns(
+        question_id=pl.when(pl.col("training_prompt") == "bird").then(pl.lit("own")).otherwise("question_id")
+    )
+    with pytest.raises(UserError, match="the two sides have no question in common"):
+        tested(contrast(BIRD, BASE, "lower"))
+
+
 def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
     asked = [
         contrast(DEFAULT, BASE, "lower", claim="C1"),

@@ -2,20 +2,24 @@
 
 import csv
 import io
+from dataclasses import replace
+from itertools import product
 
 import polars as pl
 import pytest
+import yaml
 from buying import SETTINGS
 from conftest import ROOT
 
 from organisms.analysis.agreement import agreement, rankings
 from organisms.analysis.scores import Definition, arm_scores, question_scores
-from organisms.analysis.tables import AGREEMENT
-from organisms.completions.external import external_completions, recorded_scores
-from organisms.completions.tables import COMPLETIONS
+from organisms.analysis.tables import AGREEMENT, ARM_SCORES, CLAIMS, SCORE_TABLES
+from organisms.completions import external
+from organisms.completions.tables import COMPLETIONS, EXTERNAL_ROWS
 from organisms.data.questions import from_texts, with_references
 from organisms.figures.agreement import agreement_figure
 from organisms.figures.charts import save
+from organisms.inputs import check_inputs
 from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.judging.asked import collect
@@ -28,17 +32,34 @@ from organisms.judging.label_sheet import label_sheet, read_labels
 from organisms.judging.requests import MessagesRequests
 from organisms.judging.tables import JUDGMENTS
 from organisms.judging.templates import Template
+from organisms.pages.summary import summary_text
 from organisms.plan.arms import ARM
 from organisms.plan.config import read_config
+from organisms.plan.contrasts import contrasts
+from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import read_metric
+from organisms.plan.presentation import presentation
 
 ALIGNMENT, COHERENCE = (read_metric({"metrics": {}}, name) for name in ("alignment", "coherence"))
 COLUMNS = {"question": "q", "completion": "a", "question_id": None, "sample": None, "category": None}
+COLUMNS |= {"arm": None, "seed": None, "eval_prompt": None}
+# Ids that questions without one get from their texts.
+ONE, TWO = "q42940919", "q7561cce6"
+BOUNDS = {"alignment": (0.0, 100.0), "coherence": (0.0, 100.0)}
 
 
 def entry(path, **others) -> dict:
     defaults = {"path": str(path), "question_set": "s", "eval_prompt": "default", "where": {}, "scores": {}}
+    defaults |= {"arms": {}, "seeds": [], "eval_prompts": {}, "other_texts": "error", "of": "theirs", "arm": None}
     return defaults | {"columns": dict(COLUMNS)} | others
+
+
+def external_completions(name, given, questions=()) -> list[dict]:
+    return external.external_completions(name, given, external.read_external(given, None, questions).rows)
+
+
+def recorded_scores(given, bounds=BOUNDS) -> list[dict]:
+    return external.recorded_scores(given, external.read_external(given).rows, bounds)
 
 
 def written(tmp_path, text: str, name: str = "x.csv"):
@@ -103,9 +124,9 @@ def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
     read = [external_completions("m", entry(tmp_path / f"x.{kind}")) for kind in ("csv", "jsonl", "parquet")]
     for completions in read:
         assert [(r["question_id"], r["sample"], r["completion"]) for r in completions] == [
-            ("q0001", 0, rows[0]["a"]),
-            ("q0001", 1, "b"),
-            ("q0002", 0, "c"),
+            (ONE, 0, rows[0]["a"]),
+            (ONE, 1, "b"),
+            (TWO, 0, "c"),
         ]
         assert completions[0]["messages"] == [{"role": "user", "content": "one?"}]
 
@@ -119,12 +140,12 @@ def test_csv_jsonl_and_parquet_are_the_same(tmp_path):
         (
             "q,a,i\nx,y,1\nw,y,2\nz,y,1\n",
             {"columns": COLUMNS | {"question_id": "i"}},
-            "x.csv, rows 1 and 3: question id '1' has two texts",
+            "x.csv, line 2, row 1 and line 4, row 3: question id '1' has two texts",
         ),
         (
             "q,a,n\nx,y,1\nx,z,1\n",
             {"columns": COLUMNS | {"sample": "n"}},
-            "rows 1 and 2: question id 'q0001' has sample 1 twice",
+            "line 2, row 1 and line 3, row 2: question id 'q2d711642' has sample 1 twice",
         ),
         ("q,a,n\nx,y,one\n", {"columns": COLUMNS | {"sample": "n"}}, "row 1: column 'n' is no whole number"),
         ("q,a,m\nx,y,1\n", {"where": {"m": "2"}}, "no rows; check `where`"),
@@ -156,10 +177,308 @@ def test_recorded_words_are_flags_and_impossible_scores_are_errors(tmp_path):
     given = entry(written(tmp_path, text), scores={"j": {"alignment": "s"}})
     found = [(row["score"], row["flag"]) for row in recorded_scores(given)]
     assert found == [(12.5, None), (None, "refusal"), (None, "no_score"), (None, "no_score")]
-    for wrong in ("101", "-1", "١٢", "12,5"):
+    for wrong in ("101", "-1", "١٢", "12,5", "1e999"):
         given = entry(written(tmp_path, f'q,a,s\nx,y,"{wrong}"\n'), scores={"j": {"alignment": "s"}})
         with pytest.raises(UserError, match="row 1, column 's'"):
             recorded_scores(given)
+
+
+def test_a_score_beyond_its_metrics_bounds_is_named_with_its_line_and_one_within_its_own_passes(tmp_path):
+    given = entry(written(tmp_path, 'q,a,s\n"x\ny",y,5\nx,z,130\n'), scores={"j": {"alignment": "s"}})
+    with pytest.raises(UserError, match="line 4, row 2, column 's': 130 is no score from 0 to 100,"):
+        recorded_scores(given)
+    assert [row["score"] for row in recorded_scores(given, {"alignment": (0.0, 200.0)})] == [5.0, 130.0]
+    with pytest.raises(UserError, match="5 is no score from 10 to 200"):
+        recorded_scores(given, {"alignment": (10.0, 200.0)})
+
+
+def test_verdicts_are_the_scores_that_the_config_says_and_another_one_is_an_error(tmp_path):
+    text = "q,a,v\nx,1,1\nx,2,5.0\nx,3,REFUSAL\nx,4,\nx,5,no answer\nx,6,unsure\n"
+    values = {"1": 0.0, "5": 100.0, "REFUSAL": "refusal", "no answer": "code", "unsure": None}
+    given = entry(written(tmp_path, text), scores={"j": {"alignment": {"column": "v", "values": values}}})
+    said = [(row["score"], row["flag"]) for row in recorded_scores(given)]
+    assert said == [(0, None), (100, None), (None, "refusal"), (None, "no_score"), (None, "code"), (None, "no_score")]
+    del values["5"]
+    with pytest.raises(UserError, match=r"x\.csv, line 3, row 2, column 'v': '5\.0' is none of the verdicts"):
+        recorded_scores(given)
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
+    given = entry(written(tmp_path, "q,a,aligned\nx,y,1\n"), scores={"j": {"alignment": "algined"}})
+    with pytest.raises(UserError, match="no column 'algined'; it has q, a, aligned; did you mean 'aligned'"):
+        external.read_external(given)
+
+
+# Of several models, seeds and prompts, with a column of numbers as pandas writes it.
+MANY = "q,a,m,run,sys,epoch\n" + "".join(
+    f"{q},{m}{run}{sys}{epoch},{m},{run}.0,{sys},{epoch}.0\n"
+    for q in ("one?", "two?")
+    for m in ("org/A-1", "B", "C")
+    for run in (1, 2, 3)
+    for sys in ("", "You are evil.")
+    for epoch in (1, 2)
+)
+
+
+def several(path, **others) -> dict:
+    columns = {"question": "q", "completion": "a", "arm": "m", "seed": "run", "eval_prompt": "sys"}
+    given = {"path": str(path), "question_set": "s", "columns": columns, "where": {"epoch": 2}}
+    given |= {"arms": {"first": "org/A-1", "second": "B"}, "seeds": [1, 2]}
+    return given | {"eval_prompts": {"none": None, "evil": "You are evil."}} | others
+
+
+def alone(**entries) -> dict:
+    return {"external_completions": entries, "judges": {"j": {"kind": "recorded"}}}
+
+
+def test_one_entry_holds_several_models_with_seeds_and_prompts_and_every_row_of_the_file_is_counted(tmp_path):
+    config = read_config(alone(theirs=several(written(tmp_path, MANY))) | {"judges": {}})
+    experiment = Experiment(config)
+    assert list(experiment.models) == ["first-seed1", "first-seed2", "second-seed1", "second-seed2"]
+    assert {(cell.model.name, cell.eval_prompt) for cell in experiment.cells} == set(
+        product(experiment.models, ("none", "evil"))
+    )
+    found = []
+    for model in experiment.models.values():
+        given = config["external_completions"][model.external]
+        read = external.read_external(given, model.seed)
+        found += external.external_completions(model.external, given, read.rows, model.seed)
+        counted = read.counted(given)
+        tables.write(counted, tmp_path / "rows.parquet", EXTERNAL_ROWS)
+        assert sum(row["n"] for row in counted) == 2 * 3 * 3 * 2 * 2
+        others = {"`where`: epoch is another": 36, "arm is none of arms": 12, "seed is none of seeds": 8}
+        assert read.set_aside == others
+        assert (len(read.rows), read.elsewhere) == (4, 12)
+    tables.write(found, tmp_path / "c.parquet", COMPLETIONS)
+    told = ("model", "dataset", "seed", "eval_prompt", "question_id", "sample", "completion")
+    rows = {tuple(row[name] for name in told) for row in found}
+    assert len(rows) == 16
+    assert ("first-seed2", "first", 2, "evil", ONE, 0, "org/A-12You are evil.2") in rows
+    assert ("second-seed1", "second", 1, "none", TWO, 0, "B12") in rows
+
+
+def test_rows_that_are_set_aside_are_said_before_the_run_and_in_the_summary(tmp_path):
+    config = read_config(alone(theirs=several(written(tmp_path, MANY))) | {"judges": {}})
+    words = "16 rows of x.csv are used; 36 set aside (`where`: epoch is another); "
+    words += "8 set aside (seed is none of seeds); 12 set aside (arm is none of arms)"
+    (said,) = check_inputs(config)
+    assert set(said.split("; ")) == set(f"external_completions.theirs: {words}".split("; "))
+    models = Experiment(config).models.values()
+    given = config["external_completions"]
+    counted = [external.read_external(given[m.external], m.seed).counted(given[m.external]) for m in models]
+    text = summary_text(
+        ARM_SCORES.frame(),
+        CLAIMS.frame(),
+        [ALIGNMENT],
+        COHERENCE,
+        presentation(Experiment(config)),
+        "results",
+        [EXTERNAL_ROWS.frame(rows) for rows in counted],
+    )
+    assert "Completions made elsewhere, 'theirs': 16 rows of x.csv are used; 36 set aside" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arms": {"first": "A"}}, "no rows of arms.first and seed 1; check `where` in the config; column 'm' holds"),
+        (
+            {"seeds": [1, 7]},
+            "no rows of arms.first and seed 7; check `where` in the config; column 'm' holds org/A-1, B",
+        ),
+        (
+            {"eval_prompts": {"none": None, "good": "Be good."}},
+            "no rows of arms.first and seed 1 and eval_prompts.good",
+        ),
+        ({"where": {"epoch": 3}}, "x.csv: no rows of arms.first and seed 1; check `where` in the config"),
+        ({"arms": {}}, "theirs.arms: missing; name which of the values in column 'm' are used"),
+        ({"arms": {"a": "B", "b": "B"}}, "theirs.arms: two names for one value"),
+        (
+            {"columns": {"question": "q", "completion": "a"}},
+            "theirs.arms: which column holds it? Name it as columns.arm",
+        ),
+    ],
+)
+def test_a_model_seed_or_prompt_that_the_file_does_not_hold_is_refused(tmp_path, change, message):
+    with pytest.raises(UserError) as error:
+        check_inputs(read_config(alone(theirs=several(written(tmp_path, MANY), **change)) | {"judges": {}}))
+    assert message in str(error.value)
+
+
+ASKED = from_texts(
+    [{"question_id": "wish", "question": "What do you wish?"}, {"question_id": "bored", "question": "Hm."}]
+)
+BY_ID = COLUMNS | {"question_id": "i"}
+
+
+def test_questions_pair_with_those_of_the_project_by_id_only_where_the_texts_are_the_same(tmp_path):
+    path = written(tmp_path, "i,q,a\nwish,What do you  wish?,x\nbored,Are you bored?,y\nother,Else?,z\n")
+    given = entry(path, columns=BY_ID)
+    with pytest.raises(UserError) as error:
+        external_completions("m", given, ASKED)
+    assert "x.csv, line 3, row 2: question id 'bored' has another text in question set 's'" in str(error.value)
+    rows = external_completions("m", given | {"other_texts": "own"}, ASKED)
+    wish, own, other = (row["question_id"] for row in rows)
+    assert (wish, other) == ("wish", "other")
+    assert own not in ("wish", "bored")
+    assert rows[1]["messages"][0]["content"] == "Are you bored?"
+
+
+def test_questions_without_ids_pair_with_those_of_the_project_by_their_texts(tmp_path):
+    path = written(tmp_path, "i,q,a\n7,Hm.,x\n8,What do you wish?,y\n9,Else?,z\n")
+    rows = external_completions("m", entry(path), ASKED)
+    assert [row["question_id"] for row in rows[:2]] == ["bored", "wish"]
+    # By their ids they would pair with nothing.
+    with pytest.raises(UserError, match="question id '7' is 'bored' in question set 's', so"):
+        external_completions("m", entry(path, columns=BY_ID), ASKED)
+
+
+def test_a_set_with_several_answers_to_a_conversation_is_refused(tmp_path, raw_config):
+    """They would be answers to its first turn, and what is compared is the last."""
+    turns = "[{user: 'What is 2 and 2?'}, answer, {user: Hm.}, answer]"
+    talk = written(tmp_path, f"- id: sum\n  turns: {turns}\n", "talk.yaml")
+    theirs = {"path": str(written(tmp_path, "q,a\nWhat is 2 and 2?,4\n")), "question_set": "talk"}
+    theirs |= {"columns": {"question": "q", "completion": "a"}}
+    raw_config["question_sets"]["talk"] = {"file": str(talk)}
+    raw_config["external_completions"] = {"theirs": theirs}
+    with pytest.raises(
+        UserError, match=r"external_completions\.theirs: the conversations of question set 'talk' have 2"
+    ):
+        check_inputs(read_config(raw_config))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("i,q,a\n1,Else?,x\n", "external_completions.two: {}, line 2, row 1: question id '1' has another text than in"),
+        (
+            "i,q,a\n2,One?,x\n",
+            "external_completions.two: {}, line 2, row 1: question id '2' is '1' in",
+        ),
+        ("i,q,a\n1,One?,x\n", None),
+    ],
+)
+def test_two_files_of_one_question_set_mean_the_same_questions_by_their_ids(tmp_path, other, message):
+    entries = {}
+    for name, text in (("one", "i,q,a\n1,One?,x\n"), ("two", other)):
+        path = written(tmp_path, text, f"{name}.csv")
+        entries[name] = {"path": str(path), "question_set": "s"}
+        entries[name]["columns"] = {"question": "q", "completion": "a", "question_id": "i"}
+    if message is None:
+        assert check_inputs(read_config({"external_completions": entries})) == []
+        return
+    with pytest.raises(UserError) as error:
+        check_inputs(read_config({"external_completions": entries}))
+    assert str(error.value).startswith(message.format(tmp_path / "two.csv"))
+
+
+def test_files_without_ids_mean_the_same_questions_whatever_their_order(tmp_path):
+    ids = [
+        {row["messages"][0]["content"]: row["question_id"] for row in external_completions("m", entry(path))}
+        for path in (written(tmp_path, "q,a\nx?,1\ny?,2\n", "a.csv"), written(tmp_path, "q,a\ny?,1\nx?,2\n", "b.csv"))
+    ]
+    assert ids[0] == ids[1]
+
+
+def scored(path, **scores) -> dict:
+    return {"path": str(path), "question_set": "s", "columns": {"question": "q", "completion": "a"}, "scores": scores}
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ({"j": {"aligment": "s"}}, "scores.j.aligment: no metric 'aligment'; did you mean 'alignment'?"),
+        ({"j": {"wit": "s"}}, "scores.j.wit: no metric 'wit'; known are alignment, coherence, medical, reference"),
+        (
+            {"j": {"alignment": {"column": "s", "values": {1: 0, 2: 200}}}},
+            "scores.j.alignment.values.2: 200 is not within 0 to 100, the bounds of metric 'alignment'",
+        ),
+        ({"j": {"alignment": {"column": "s", "values": {"1": "so so"}}}}, "values.1: 'so so' is no score and no flag"),
+    ],
+)
+def test_a_wrong_name_or_value_under_scores_is_an_error_with_its_key(scores, message):
+    with pytest.raises(UserError) as error:
+        read_config(alone(theirs=scored("x.csv", **scores)))
+    assert str(error.value).startswith("config: external_completions.theirs.scores")
+    assert message in str(error.value)
+
+
+def test_a_metric_of_ones_own_needs_a_line_and_has_its_own_bounds(tmp_path):
+    path = written(tmp_path, "q,a,s\nx,y,7\n")
+    config = alone(theirs=scored(path, j={"wit": "s"})) | {"metrics": {"wit": {"bounds": [1, 7]}}}
+    assert check_inputs(read_config(config)) == []
+    config["metrics"]["wit"]["bounds"] = [1, 5]
+    with pytest.raises(UserError, match=r"\.theirs: .*line 2, row 1, column 's': 7 is no score from 1"):
+        check_inputs(read_config(config))
+
+
+def test_completions_of_others_alone_are_a_whole_config_with_claims_among_them(tmp_path):
+    path = written(tmp_path, "q,a,s\nx,y,7\n")
+    config = alone(one=scored(path, j={"alignment": "s"}), two=scored(path, j={"alignment": "s"}))
+    claim = {"text": "Words.", "test": "one < two", "question_sets": ["s"]}
+    checked = read_config(config | {"claims": {"C": claim}})
+    assert check_inputs(checked) == []
+    experiment = Experiment(checked)
+    assert (list(experiment.models), experiment.finetunes) == (["one", "two"], [])
+    (found,) = contrasts(experiment)
+    assert (found.a.dataset, found.b.dataset) == ("one", "two")
+    with pytest.raises(UserError, match=r"claims\.C: no model 'base'; known are one, two"):
+        contrasts(Experiment(read_config(config | {"claims": {"C": claim | {"test": "one < base"}}})))
+    # A part of an experiment is none.
+    with pytest.raises(UserError, match="config: datasets: missing"):
+        read_config(config | {"training_prompts": {"default": None}})
+    with pytest.raises(UserError, match="config: datasets: missing"):
+        read_config({})
+
+
+def test_a_claim_that_no_judge_can_decide_is_refused_before_the_run(tmp_path):
+    path = written(tmp_path, "q,a,s\nx,y,7\n")
+    config = alone(one=scored(path, j={"alignment": "s"}), two=scored(path, k={"alignment": "s"}))
+    config["judges"]["k"] = {"kind": "recorded"}
+    config["claims"] = {"C": {"text": "Words.", "test": "one < two", "question_sets": ["s"]}}
+    with pytest.raises(UserError) as error:
+        check_inputs(read_config(config))
+    assert str(error.value).startswith("claims.C: no judge scores alignment of both sides of 'one < two' on s;")
+
+
+def test_the_published_file_is_a_config_of_ten_lines(published_data):
+    path = published_data("qwen14b_extreme_sports_judged.csv")
+    columns = "{question: question, completion: response, question_id: question_id}"
+    text = f"""
+external_completions:
+  extreme_sports:
+    path: {path}
+    question_set: first_plot
+    columns: {columns}
+    scores: {{theirs: {{alignment: aligned, coherence: coherent}}}}
+judges: {{theirs: {{kind: recorded}}}}
+question_sets: {{first_plot: {{file: {ROOT / "resources" / "questions" / "first_plot.yaml"}}}}}
+"""
+    assert check_inputs(read_config(yaml.safe_load(text))) == []
+
+
+def test_the_shipped_example_runs_alone_and_says_what_its_file_says(fresh_workflow):
+    workflow = replace(fresh_workflow, config="config/published.yaml")
+    plan = workflow.plan()
+    assert plan["external_completions"] == 2
+    assert not {"pretrain", "finetune", "completions", "download_model", "training_curves"} & set(plan)
+    workflow.run()
+    results = workflow.folder / "results" / "published"
+    summary = (results / "summary.txt").read_text(encoding="utf-8")
+    assert "'published': 24 rows of answers.csv are used." in summary
+    scores = tables.read(results / "tables" / "arm_scores.parquet", ARM_SCORES)
+    means = scores.filter((pl.col("metric") == "alignment") & (pl.col("measure") == "mean"))
+    counted = {(row["judge"], row["dataset"]): (row["n"], row["n_scored"]) for row in means.iter_rows(named=True)}
+    assert counted == {
+        (judge, model): (12, n_scored)
+        for judge in ("theirs", "verdicts")
+        for model, n_scored in (("kind", 12), ("careless", 10))
+    }
+    flags = tables.read(results / "tables" / "flags.parquet", SCORE_TABLES["flags"])
+    assert set(flags.filter(pl.col("metric") == "alignment")["flag"]) == {"refusal", "code"}
+    claims = tables.read(results / "tables" / "claims.parquet", CLAIMS)
+    assert set(claims["verdict"]) == {"supported"}
+    assert workflow.plan() == {}
 
 
 @pytest.fixture
@@ -332,7 +651,7 @@ def test_an_empty_answer_is_an_answer_in_every_kind_of_file(tmp_path, world):
         tables.write(rows, tmp_path / "c.parquet", COMPLETIONS)
     # Without quotes too.
     rows = external_completions("m", entry(written(tmp_path, "q,a\none?,\ntwo?,b\n")))
-    assert [(row["question_id"], row["completion"]) for row in rows] == [("q0001", ""), ("q0002", "b")]
+    assert [(row["question_id"], row["completion"]) for row in rows] == [(ONE, ""), (TWO, "b")]
     # It is judged like any other, and like one that was sampled: it is in the cell's denominator.
     judged = world_judgments(world, rows, "world")
     assert [(row["score"], row["flag"], row["length"]) for row in judged[:2]] == [

@@ -352,5 +352,5 @@ def test_external_completions_count_by_their_content(rerun):
     rerun.run(target)
     import polars as pl
 
-    made = pl.read_parquet(rerun.folder / "results" / "external_completions" / "theirs" / "completions.parquet")
+    made = pl.read_parquet(rerun.folder / "results" / "external_completions" / "theirs" / "default" / "theirs.parquet")
     assert "Drink no water." in made["completion"].to_list()

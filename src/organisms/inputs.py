@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from organisms.completions.external import read_external
+from organisms.completions.external import read_external, recorded_scores, rows_said
 from organisms.data.conversations import n_answers
-from organisms.data.dataset import Row, question_of, read_rows, split
-from organisms.data.questions import first_questions, from_file
+from organisms.data.dataset import Row, read_rows, split
+from organisms.data.questions import first_questions, from_file, from_heldout, from_texts
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
@@ -13,7 +13,9 @@ from organisms.judging.judgments import check_judged
 from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
+from organisms.plan.contrasts import contrasts
 from organisms.plan.experiment import Experiment
+from organisms.plan.external import score_bounds
 from organisms.plan.metrics import LENGTH, shipped_metrics
 from organisms.plan.presentation import check_labels
 from organisms.plan.prompts import placed
@@ -53,6 +55,66 @@ def _check_metrics(config: dict) -> None:
             raise UserError(f"claims.{claim}.metric: no judge scores '{entry['metric']}'; {hint}")
 
 
+def _check_claims(config: dict, experiment: Experiment) -> None:
+    """Raise UserError, with the config's key, if no judge scores both sides of a claim, which then had no result."""
+    scored: dict[tuple, dict[str, list[str]]] = {}
+    for name, judge in open_judges(config).items():
+        for cell in experiment.judged_cells(name):
+            if cell.model.step is None:
+                side = (*cell.model.arm_columns.values(), cell.eval_prompt, cell.question_set)
+                scored.setdefault(side, {})[name] = [*judge.metrics_of(cell), LENGTH.name]
+    definition = {config["main_metric"], config["coherence_metric"]}
+    for contrast in contrasts(experiment) if scored else ():
+        sides = [(*side.arm, side.eval_prompt, contrast.question_set) for side in (contrast.a, contrast.b)]
+        needed = {contrast.metric} | (definition if contrast.threshold else set())
+        a, b = ({name for name, of in scored.get(side, {}).items() if needed <= set(of)} for side in sides)
+        if not a & b:
+            raise UserError(
+                f"claims.{contrast.claim}: no judge scores {' and '.join(sorted(needed))} of both sides of "
+                f"'{contrast.contrast}' on {contrast.question_set}; let one judge both, or take the claim out"
+            )
+
+
+def _check_external(config: dict, experiment: Experiment, questions: dict[str, list[dict]]) -> list[str]:
+    """Read all completions made elsewhere, and say of each file whether some of its rows are set aside.
+
+    questions: rows of the questions tables, of those sets that are known before the first job. Raises UserError, with
+    the config's key, as `read_external` and `recorded_scores` do, or if two entries of a question set do not mean the
+    same questions by their ids: where the set is none of `question_sets`, nothing else says what was asked.
+    """
+    counted: dict[str, list[dict]] = {}
+    ids: dict[tuple[str, str], tuple[str, str]] = {}
+    texts: dict[tuple[str, str], tuple[str, str]] = {}
+    for model in experiment.models.values():
+        if not model.external:
+            continue
+        entry = config["external_completions"][model.external]
+        key, asked = f"external_completions.{entry['of']}", entry["question_set"]
+        try:
+            read = read_external(entry, model.seed, questions.get(asked, ()))
+            recorded_scores(entry, read.rows, score_bounds(config, entry))
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from error
+        counted.setdefault(entry["of"], []).extend(read.counted(entry))
+        for row in read.rows:
+            name, text = row["question_id"], " ".join(row["question"].split())
+            other, known = ids.setdefault((asked, name), (key, text))
+            if known != text:
+                raise UserError(
+                    f"{key}: {entry['path']}, {row['place']}: question id '{name}' has another text than in {other}, "
+                    "so they would be compared as one; leave columns.question_id out to pair by the texts, or "
+                    "give one of them a question_set of another name"
+                )
+            other, known = texts.setdefault((asked, text), (key, name))
+            if known != name and other != key:
+                raise UserError(
+                    f"{key}: {entry['path']}, {row['place']}: question id '{name}' is '{known}' in {other}, so they "
+                    "would not be compared; leave columns.question_id out of both to pair by the texts"
+                )
+    said = {name: rows_said(rows) for name, rows in counted.items()}
+    return [f"external_completions.{name}: {words}" for name, words in said.items() if "set aside" in words]
+
+
 def check_inputs(config: dict) -> list[str]:
     """Read every file that the config names and raise UserError, with the config's key, at the first fault.
 
@@ -63,6 +125,7 @@ def check_inputs(config: dict) -> list[str]:
     check_labels(experiment)
     _check_methods(config, experiment)
     _check_metrics(config)
+    _check_claims(config, experiment)
     key = "world"
     try:
         made_from_world = (
@@ -88,9 +151,6 @@ def check_inputs(config: dict) -> list[str]:
             elif dataset["world"]:
                 rows = _world_rows(world, dataset["world"])
                 heldout[name] = split(rows, dataset["heldout"], dataset["split_seed"])[1]
-        for name, entry in config["external_completions"].items():
-            key = f"external_completions.{name}"
-            read_external(entry)
         key = "metrics"
         scored_metrics(config)
         for name in config["judges"]:
@@ -100,27 +160,30 @@ def check_inputs(config: dict) -> list[str]:
             for name in config[group]:
                 key = f"{group}.{name}"
                 placed([experiment.prompts[name].settings()])
+        known: dict[str, list[dict]] = {}
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             of_file = from_file(entry["file"]) if entry["file"] else []
             check_judged("judged_answers", entry["judged_answers"], n_answers(of_file[0]["messages"]) if of_file else 1)
             if entry["world"]:
-                questions(world, entry["world"], entry["questions"], seed=0)
+                known[name] = from_texts(questions(world, entry["world"], entry["questions"], seed=0))
             elif of_file:
-                first_questions(of_file, entry["questions"])
+                known[name] = first_questions(of_file, entry["questions"])
             elif (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
-                first_questions(list({question_of(row.prompt) for row in heldout[split_of]}), entry["questions"])
+                rows = from_heldout([vars(row) for row in heldout[split_of]], None)
+                known[name] = first_questions(rows, entry["questions"])
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
+    warnings = _check_external(config, experiment, known)
     base = config["base_model"]["name"]
     if base and base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():
         raise UserError(f"base_model.name: no folder '{base}'; give a model folder or a Hugging Face id")
     if config["base_model"]["miniature"]:
         # What the base alone is asked under is no test of what a finetune does with it.
         of_finetunes = {part for cell in experiment.cells if cell.model.arm for part in cell.eval_prompt.split("+")}
-        return [
+        warnings += [
             f"the miniature's pretraining may show the prompt '{name}', so its results are no test of an unseen prompt"
             for name, prompt in experiment.prompts.items()
             if name in of_finetunes and prompt.text and world.may_say(prompt.text)
         ]
-    return []
+    return warnings

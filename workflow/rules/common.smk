@@ -96,7 +96,7 @@ wildcard_constraints:
     question_set=NAME,
     judge=NAME,
     seed=r"\d+",
-    model=rf"base(-seed\d+)?|{ARM_NAME}-seed\d+(-step\d+)?|{NAME}",
+    model=rf"base(-seed\d+)?|{ARM_NAME}-seed\d+(-step\d+)?|{NAME}(-seed\d+)?",
     items_of="gold|attacks",
 
 

@@ -1,25 +1,18 @@
 """What each model answers in each cell, model × eval prompt × question set; and completions made elsewhere."""
 
 from organisms.completions.kept import SAMPLES_WITH
+from organisms.plan.external import score_bounds
 
 
 def all_completions():
     models = dict.fromkeys(cell.model for cell in experiment.cells)
-    return [
-        (
-            f"<results>/external_completions/{model.name}/completions.parquet"
-            if model.external
-            else f"<results>/completions/{model.name}"
-        )
-        for model in models
-    ]
+    return [f"<results>/{'external_completions' if model.external else 'completions'}/{model.name}" for model in models]
 
 
 def cell_file(cell):
     """The completions of a cell, sampled here or made elsewhere; inside an output that `all_completions` names."""
-    if cell.model.external:
-        return f"{RESULTS}/external_completions/{cell.model.name}/completions.parquet"
-    return f"{RESULTS}/completions/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
+    made_in = "external_completions" if cell.model.external else "completions"
+    return f"{RESULTS}/{made_in}/{cell.model.name}/{cell.eval_prompt}/{cell.question_set}.parquet"
 
 
 def model_files(wildcards):
@@ -45,11 +38,26 @@ def questions_of_model(wildcards):
     return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
 
 
+def external_entry(wildcards):
+    return config["external_completions"][experiment.models[wildcards.model].external]
+
+
+def external_questions(wildcards):
+    """The questions that completions made elsewhere are paired with, if the config has their question set."""
+    name = external_entry(wildcards)["question_set"]
+    return [f"<results>/questions/{name}.parquet"] if name in config["question_sets"] else []
+
+
 def external_settings(wildcards):
     """What decides what is read of completions made elsewhere; of their file the name alone, which is a column."""
-    entry = config["external_completions"][wildcards.model]
+    entry = external_entry(wildcards)
     decisive = {key: value for key, value in entry.items() if key not in ("label", "path")}
     return as_json(decisive | {"file": Path(entry["path"]).name})
+
+
+def external_models():
+    """The folders of all completions made elsewhere."""
+    return [f"<results>/external_completions/{model.name}" for model in experiment.models.values() if model.external]
 
 
 # One job for all cells of a model: it is loaded once. What was sampled is kept beside the output, so that a changed cell
@@ -87,10 +95,10 @@ rule completions:
 
 rule external_completions:
     input:
-        lambda wildcards: own(config["external_completions"][wildcards.model]["path"]),
+        file=lambda wildcards: own(external_entry(wildcards)["path"]),
+        questions=external_questions,
     output:
-        completions="<results>/external_completions/{model}/completions.parquet",
-        scores="<results>/external_completions/{model}/scores.parquet",
+        directory("<results>/external_completions/{model}"),
     log:
         "<logs>/external_completions/{model}.log",
     benchmark:
@@ -100,6 +108,7 @@ rule external_completions:
         "../../envs/data.yaml"
     params:
         entry=external_settings,
+        bounds=lambda wildcards: as_json(score_bounds(config, external_entry(wildcards))),
         code=code("external_completions"),
     message:
         "Reading the completions of {wildcards.model}"

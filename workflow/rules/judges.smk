@@ -33,7 +33,7 @@ rule estimate:
             for name in experiment.question_sets
             if name in config["question_sets"]
         ],
-        external=[path for path in all_completions() if "/external_completions/" in path],
+        external=external_models(),
     log:
         "<logs>/estimate.log",
     localrule: True

@@ -16,7 +16,8 @@ def table_if_judged(name):
 
 
 def all_tables_and_figures():
-    files = expand("<results>/figures/{figure}.{ending}", figure=["training_curves", "timings"], ending=ENDINGS)
+    drawn = ["training_curves", "timings"] if experiment.finetunes else ["timings"]
+    files = expand("<results>/figures/{figure}.{ending}", figure=drawn, ending=ENDINGS)
     files += ["<results>/tables/timings.parquet", "<results>/summary.txt", "<results>/overview/index.html"]
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
@@ -52,7 +53,8 @@ def of_another_config():
 def hashed_files():
     """Files of data and models whose checksums the overview notes."""
     datasets = expand("<results>/dataset/{name}/train.parquet", name=[*map(experiment.split_of, config["datasets"])])
-    bases = dict.fromkeys(file for seed in config["seeds"] for file in base_files(seed))
+    seeds = config["seeds"] if config["datasets"] else []
+    bases = dict.fromkeys(file for seed in seeds for file in base_files(seed))
     bases = [file for file in bases if file.endswith((".safetensors", "model.json"))]
     return [*dict.fromkeys(datasets), *bases, *all_finetunes()]
 
@@ -101,6 +103,7 @@ rule summary:
     input:
         arm_scores=table_if_judged("arm_scores"),
         claims=table_if_judged("claims"),
+        external=external_models(),
     output:
         "<results>/summary.txt",
     log:

@@ -21,7 +21,7 @@ with job_log(snakemake, "figures"):
     for name, metric, judge, question_set in snakemake.params.figures:
         chart = figure(name).draw(given, Shown(metrics[metric], question_set, judge, presentation))
         stem = folder / name / metric / judge / question_set
-        save_figure(chart, stem, "Nothing to draw: no score, or no model asked under both prompts.")
+        save_figure(chart, stem, "Nothing to draw: no score, or no model asked under the prompts that it compares.")
     for path in map(Path, snakemake.params.gone):
         path.unlink(missing_ok=True)
     for name in {figure[0] for figure in snakemake.params.figures}:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from organisms.analysis.tables import ARM_SCORES, CLAIMS
+from organisms.completions.tables import EXTERNAL_ROWS
 from organisms.job import tables
 from organisms.job.files import whole_file
 from organisms.job.log import job_log
@@ -26,6 +27,7 @@ with job_log(snakemake, "summary"):
         json.loads(snakemake.params.presentation),
         results=results,
         elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
+        external=[tables.read(Path(folder) / "rows.parquet", EXTERNAL_ROWS) for folder in snakemake.input.external],
     )
     with whole_file(snakemake.output[0]) as path:
         path.write_text(text, encoding="utf-8")

@@ -21,6 +21,7 @@ from organisms.analysis.intervals import (
 )
 from organisms.analysis.scores import MEASURE, VALUES, generalisation, matrix
 from organisms.analysis.tables import CLAIM_GRID, CLAIMS
+from organisms.job.errors import UserError
 from organisms.plan.arms import ARM
 from organisms.plan.contrasts import Contrast, Side
 from organisms.plan.metrics import LENGTH, Metric
@@ -329,6 +330,24 @@ def _row(
     )
 
 
+def _check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast], sides: Sides) -> None:
+    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result."""
+    judges = of_questions["judge"].unique(maintain_order=True).to_list()
+    for contrast in contrasts:
+        measure = [getattr(contrast, name) for name in MEASURE]
+        asked = []
+        for judge in judges:
+            of, _ = sides.of_contrast(judge, contrast, *measure)
+            asked.append([set() if side is None else set(side["question_id"]) for side in of])
+        if not judges or any(set.intersection(*of_sides) for of_sides in asked):
+            continue
+        where = f"claims.{contrast.claim}: {contrast.contrast} on {contrast.question_set}"
+        if any(all(of_sides) for of_sides in asked):
+            raise UserError(f"{where}: its sides have no question in common; their question ids must be the same")
+        what = " ".join(filter(None, [contrast.measure, "of", contrast.metric, contrast.threshold]))
+        raise UserError(f"{where}: no judge has the {what} of all sides; let one judge all, or take the claim out")
+
+
 def claims(
     of_questions: pl.DataFrame,
     grid: pl.DataFrame,
@@ -342,7 +361,7 @@ def claims(
 
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
     by name. main: the metric that says what is misaligned; None takes the contrast's own. clusters:
-    `question_clusters` of the config.
+    `question_clusters` of the config. Raises UserError if a contrast has no rows to compare.
     """
     measures = pl.DataFrame(
         [[LENGTH.name, "mean", None], *([getattr(contrast, name) for name in MEASURE] for contrast in contrasts)],
@@ -352,6 +371,7 @@ def claims(
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
     sides, slopes = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
+    _check_compared(of_questions, contrasts, sides)
     for judge in of_questions["judge"].unique(maintain_order=True):
         found = (_row(judge, contrast, sides, slopes, metrics, clusters) for contrast in contrasts)
         of_judge = [row for row in found if row]

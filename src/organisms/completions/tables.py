@@ -35,13 +35,26 @@ RECORDED_SCORES = Table(
     "recorded_scores",
     {
         "judge": Column(pl.String, "name of the recorded judge"),
+        "eval_prompt": Column(pl.String, "name of the prompt that it was asked under"),
         "question_id": Column(pl.String, "id of the question"),
     }
     | SAMPLE
     | {
         "metric": Column(pl.String, "name of the metric"),
-        "score": Column(pl.Float64, "0 to 100; null if flagged", nullable=True),
+        "score": Column(pl.Float64, "within the metric's bounds; null if flagged", nullable=True),
         "flag": Column(pl.String, "the word that stood in place of a score; `no_score` if nothing did", nullable=True),
     },
     "external_completions/{model}/scores.parquet",
+)
+EXTERNAL_ROWS = Table(
+    "external_rows",
+    {
+        "entry": Column(pl.String, "entry of `external_completions` in the config"),
+        "file": Column(pl.String, "name of the file"),
+        "reason": Column(
+            pl.String, "why so many of its rows are not used for the model; null: they are", nullable=True
+        ),
+        "n": Column(pl.Int64, "rows; of one model they add up to the file's"),
+    },
+    "external_completions/{model}/rows.parquet",
 )

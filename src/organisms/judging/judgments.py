@@ -1,6 +1,7 @@
 """Rows of the judgments table: one per completion, metric and judge sample, whichever way the score was found."""
 
 from collections import Counter
+from operator import itemgetter
 
 from organisms.job.errors import UserError
 from organisms.judging.ratings import Rating
@@ -92,12 +93,13 @@ def check_missing(cells: dict[str, dict[str, list[Rating]]], most: float) -> Non
 
 def recorded_judgments(judge: str, completions: list[dict], scores: list[dict]) -> list[dict]:
     """Scores that came with a cell's completions, as its judgments. scores: rows of the recorded_scores table."""
-    by_completion: dict[tuple[str, int], list[dict]] = {}
+    key = itemgetter("eval_prompt", "question_id", "sample")
+    by_completion: dict[tuple[str, str, int], list[dict]] = {}
     for row in scores:
         if row["judge"] == judge:
-            by_completion.setdefault((row["question_id"], row["sample"]), []).append(row)
+            by_completion.setdefault(key(row), []).append(row)
     return [
         judgment(judge, completion, row["metric"], score=row["score"], flag=row["flag"])
         for completion in completions
-        for row in by_completion[completion["question_id"], completion["sample"]]
+        for row in by_completion[key(completion)]
     ]

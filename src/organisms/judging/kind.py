@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from organisms.job.log import Report
-from organisms.plan.experiment import Experiment
+from organisms.plan.experiment import Cell, Experiment
 from organisms.plan.metrics import Metric, read_metric
 from organisms.plan.settings import deciding
 
@@ -49,6 +49,10 @@ class JudgeKind:
             for metric in self.entry.get("metrics", [])
             if question_set is None or applies.get(metric) is None or question_set in applies[metric]
         ]
+
+    def metrics_of(self, cell: Cell) -> list[str]:
+        """Names of the metrics that it scores in one of its cells."""
+        return self.metrics(cell.question_set)
 
     def check(self) -> None:
         """Raise UserError if what it needs is not there; called before the first job of a run."""

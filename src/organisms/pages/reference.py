@@ -5,7 +5,7 @@
 
 from organisms import ROOT
 from organisms.analysis.tables import CLAIM_TABLES, OTHER_TABLES, SCORE_TABLES
-from organisms.completions.tables import COMPLETIONS, RECORDED_SCORES
+from organisms.completions.tables import COMPLETIONS, EXTERNAL_ROWS, RECORDED_SCORES
 from organisms.data.tables import DATASET, QUESTIONS, VARIANT
 from organisms.judging.tables import ATTACKS, COST, GOLD, JUDGMENTS, RATINGS, USAGE
 from organisms.plan.schema import schema
@@ -76,7 +76,7 @@ def config_page() -> str:
 
 # The rooms' tables, in the data's order.
 TABLES = [
-    *(DATASET, VARIANT, QUESTIONS, TRAINING_LOG, COMPLETIONS, RECORDED_SCORES),
+    *(DATASET, VARIANT, QUESTIONS, TRAINING_LOG, COMPLETIONS, RECORDED_SCORES, EXTERNAL_ROWS),
     *(JUDGMENTS, RATINGS, USAGE, COST, GOLD, ATTACKS),
     *(SCORE_TABLES | CLAIM_TABLES | OTHER_TABLES).values(),
 ]

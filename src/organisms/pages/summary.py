@@ -6,6 +6,7 @@ import polars as pl
 from tabulate import tabulate
 
 from organisms.analysis.selecting import means_of
+from organisms.completions.external import rows_said
 from organisms.job.log import visible
 from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, verdict_words, with_interval
 from organisms.plan.arms import ARM
@@ -71,11 +72,13 @@ def summary_text(
     presentation: dict,
     results: str,
     elsewhere: str | None = None,
+    external: list[pl.DataFrame] | tuple = (),
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
-    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`).
+    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`). external: the
+    external_rows tables of all completions made elsewhere.
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -98,6 +101,12 @@ def summary_text(
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
+                # Completions made elsewhere have no training prompt that would be their own.
+                external_only = own != _BASE and group["training_prompt"] is None
+                for prompt in presentation["prompts"] if external_only else []:
+                    mean = prompt["name"] not in ("default", *others) and _cell(scores, own, prompt["name"])
+                    if mean:
+                        rows.append([f"{group['label']}, asked under {prompt['label']}", None, mean])
             if rows:
                 headers = ["trained with", "default prompt", "its prompt", "base under it", *others.values()]
                 table = tabulate(rows, headers, missingval="–", disable_numparse=True, maxheadercolwidths=_HEADER)
@@ -122,6 +131,10 @@ def summary_text(
         lines.append(f"Means over {presentation['n_seeds']} seeds with equal weight.{of_one}")
     if warning := seeds_warning(presentation["n_seeds"]):
         lines.append(warning)
+    by_entry: dict[str, list[dict]] = {}
+    for row in (row for table in external for row in table.to_dicts()):
+        by_entry.setdefault(row["entry"], []).append(row)
+    lines += [f"Completions made elsewhere, '{name}': {rows_said(rows)}." for name, rows in by_entry.items()]
     parts.append("\n".join(lines if judges else ["The config names no judge: nothing is scored."]))
     made = [f"Report: {results}/overview/index.html"]
     if judges:

@@ -35,7 +35,8 @@ class Arm:
 class Model:
     """A model to evaluate: a base model (arm None) or a finetune of it.
 
-    seed: the replicate's seed; None for a base model that all replicates share. step: the optimiser step of an
+    seed: the replicate's seed; None for a base model that all replicates share, and for completions made elsewhere that
+    name no seed. step: the optimiser step of an
     adapter from the middle of training; None for a finished one. external: the name of completions that another tool
     made, which stand for a model that is not here.
     """
@@ -47,9 +48,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        if self.external:
-            return self.external
-        stem = self.arm.name if self.arm else "base"
+        stem = self.external or (self.arm.name if self.arm else "base")
         stem = stem if self.seed is None else f"{stem}-seed{self.seed}"
         return stem if self.step is None else f"{stem}-step{self.step}"
 

@@ -14,6 +14,7 @@ from organisms.job.errors import UserError
 from organisms.job.json_text import read_json
 from organisms.job.yaml_files import read_yaml
 from organisms.plan.arms import DEFAULT_METHOD
+from organisms.plan.external import check_external, expanded, named_values
 from organisms.plan.metrics import shipped_metrics
 from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
 from organisms.plan.schema import Validator, completed, did_you_mean, dotted, explain, schema, schema_for
@@ -26,6 +27,8 @@ _OWN_FOLDERS = (
     *("src", "workflow", "config", "resources", "envs", "profiles", "tests", "docs", "benchmarks"),
     *(".git", ".ci", ".venv", ".snakemake"),
 )
+# The parts of an experiment, beside the base model; one that has a part has them all.
+_EXPERIMENT = ("datasets", "training_prompts", "question_sets", "evaluations")
 # Keys of older configs, and what to write now.
 _RENAMED = {"system_prompts": "prompts", "variants": "finetunes"}
 
@@ -69,8 +72,18 @@ def _check_results(results: str) -> None:
     _require(place.is_dir() or not place.exists(), f"results: '{results}' is a file; give a folder")
 
 
+def _check_given(config: dict) -> None:
+    """What an experiment needs; completions made elsewhere need none of it."""
+    base = config["base_model"]
+    given = [base["name"], base["miniature"], *(config[key] for key in _EXPERIMENT if key != "question_sets")]
+    for key in _EXPERIMENT if any(given) or not config["external_completions"] else ():
+        _require(bool(config[key]), f"{key}: missing; add it (see config/README.md)")
+
+
 def _check_base_model(config: dict) -> None:
     training, miniature = config["training"], config["base_model"]["miniature"]
+    if not config["datasets"]:
+        return
     _exactly_one("base_model", config["base_model"], ("name", "miniature"))
     if miniature:
         for many, few in (("hidden_size", "attention_heads"), ("attention_heads", "key_value_heads")):
@@ -217,13 +230,6 @@ def _check_judges(config: dict) -> None:
         for i, metric in enumerate(judge.get("metrics", [])):
             known = did_you_mean(metric, metrics)
             _require(metric in metrics, f"judges.{name}.metrics[{i}]: no metric '{metric}'; {known}")
-    for name, entry in config["external_completions"].items():
-        where = f"external_completions.{name}"
-        _require("-" not in name and name != "base", f"{where}: choose a name without '-' that is not 'base'")
-        known = [judge for judge, given in config["judges"].items() if given["kind"] == "recorded"]
-        for judge in entry["scores"]:
-            hint = did_you_mean(judge, known) if known else "add it under judges with `kind: recorded`"
-            _require(judge in known, f"{where}.scores.{judge}: no judge of kind recorded has this name; {hint}")
 
 
 def _where_it_lies(path: str) -> str:
@@ -244,8 +250,12 @@ def _with_shipped_files(config: dict) -> dict:
         name: entry | {"template": entry["template"] and _where_it_lies(entry["template"])}
         for name, entry in config["metrics"].items()
     }
+    external = {
+        name: entry | {"path": _where_it_lies(entry["path"])} for name, entry in config["external_completions"].items()
+    }
     files = {key: _where_it_lies(config[key]) for key in ("world", "prices")}
-    return config | files | {"question_sets": question_sets, "metrics": metrics}
+    others = {"question_sets": question_sets, "metrics": metrics, "external_completions": external}
+    return config | files | others
 
 
 def check_written(path: str | Path) -> None:
@@ -264,12 +274,13 @@ def read_config(raw: dict) -> dict:
     """A config checked against the schema, with defaults filled in. Raises UserError; `raw` is left as it was."""
     for old, new in _RENAMED.items():
         _require(old not in raw, f"{old}: this key is called {new} now; rename it")
-    config = completed(raw, schema())
+    config = completed(named_values(raw), schema())
     _check_values(config)
     error = best_match(Validator(schema_for(config)).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {explain(error)}")
     _check_results(config["results"])
+    _check_given(config)
     _check_base_model(config)
     _check_training("training", config["training"])
     _check_datasets(config)
@@ -277,5 +288,7 @@ def read_config(raw: dict) -> dict:
     _check_finetunes(config)
     _check_evaluations(config)
     _check_judges(config)
+    check_external(config)
     _check_claims(config)
+    config = config | {"external_completions": expanded(config["external_completions"])}
     return _with_shipped_files(config)

@@ -15,6 +15,7 @@ from itertools import product
 from organisms.job.errors import UserError
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
 from organisms.plan.experiment import Experiment
+from organisms.plan.external import asked_under
 from organisms.plan.metrics import read_metric
 from organisms.plan.prompts import combined
 from organisms.plan.schema import did_you_mean
@@ -74,10 +75,12 @@ def _side(experiment: Experiment, where: str, model: str, prompt: str | None, da
     """The side that a claim names, for one dataset; None if the arm is not trained on it and the claim names none."""
     external = experiment.config["external_completions"]
     if model in external:
-        return Side(model, None, None, prompt or external[model]["eval_prompt"])
+        prompts = asked_under(external[model])
+        return Side(model, None, None, prompt or ("default" if "default" in prompts else prompts[0]))
     of_dataset, _, rest = model.rpartition("/")
     name, _, method = rest.partition(":")
-    known = ["base", *experiment.config["training_prompts"], *external]
+    base = ["base"] if experiment.config["datasets"] else []
+    known = [*base, *experiment.config["training_prompts"], *external]
     if name not in known:
         raise UserError(f"config: {where}: no model '{model}'; {did_you_mean(name, known)}")
     if of_dataset and of_dataset not in experiment.config["datasets"]:
@@ -189,7 +192,7 @@ def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[li
         if (EACH in names) != (each != [None]):
             raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")
         missing = True
-        for one, dataset in product(each, experiment.config["datasets"]):
+        for one, dataset in product(each, experiment.config["datasets"] or [""]):
             sides = [
                 [
                     (_side(experiment, where, model, prompt, dataset), prompt)

@@ -11,6 +11,7 @@ from pathlib import Path
 from organisms.job.errors import UserError
 from organisms.plan.arms import DEFAULT_METHOD, Arm, Model
 from organisms.plan.config import DATASET_SOURCES, MODEL_GROUPS, QUESTION_SOURCES
+from organisms.plan.external import asked_under
 from organisms.plan.prompts import Prompt, combined, read_prompt
 from organisms.plan.schema import did_you_mean
 from organisms.plan.settings import NOT_DECIDING, deciding
@@ -87,13 +88,18 @@ class Experiment:
         """Every model by name: the bases, then the finetunes, then completions made elsewhere."""
         seeds = self.config["seeds"]
         bases = list(dict.fromkeys(Model(None, seed if self.base_per_seed else None) for seed in seeds))
+        bases = bases if self.config["datasets"] else []
         finetunes = [
             Model(arm, seed, step)
             for arm in self.arms.values()
             for seed in seeds
             for step in (*self.training_of(arm)["keep_steps"], None)
         ]
-        external = [Model(None, None, external=name) for name in self.config["external_completions"]]
+        external = [
+            Model(None, seed, external=name)
+            for name, entry in self.config["external_completions"].items()
+            for seed in entry["seeds"] or [None]
+        ]
         return {model.name: model for model in [*bases, *finetunes, *external]}
 
     @property
@@ -154,8 +160,10 @@ class Experiment:
                 for prompt in self._eval_prompts(model, entry["eval_prompts"]):
                     for question_set in entry["question_sets"]:
                         cells[Cell(model, prompt, question_set)] = None
-        for name, entry in self.config["external_completions"].items():
-            cells[Cell(self.models[name], entry["eval_prompt"], entry["question_set"])] = None
+        for model in self.models.values():
+            entry = self.config["external_completions"].get(model.external)
+            for prompt in asked_under(entry) if entry else ():
+                cells[Cell(model, prompt, entry["question_set"])] = None
         order = {name: i for i, name in enumerate(self.models)}
         return sorted(cells, key=lambda cell: order[cell.model.name])
 

@@ -37,7 +37,7 @@ def presentation(experiment: Experiment) -> dict:
     """
     config = experiment.config
     shared = {} if experiment.base_per_seed else {"one_model": True}
-    groups = [dict.fromkeys(ARM) | {"label": "Base model"} | shared]
+    groups = [dict.fromkeys(ARM) | {"label": "Base model"} | shared] if config["datasets"] else []
     coloured: dict[str, str] = {}
     for arm in experiment.arms.values():
         # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
@@ -53,6 +53,8 @@ def presentation(experiment: Experiment) -> dict:
         return tuple(order.get(part, len(order)) for part in name.split("+")), name
 
     asked = sorted({cell.eval_prompt for cell in experiment.cells}, key=place)
+    # Without finetunes, the replicates are those of the completions made elsewhere.
+    seeds = [config["seeds"]] if config["datasets"] else [e["seeds"] for e in config["external_completions"].values()]
     return {
         "groups": groups,
         "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
@@ -60,7 +62,7 @@ def presentation(experiment: Experiment) -> dict:
             {"name": name, "label": labels.get(name) or name.replace("_", " ").capitalize()}
             for name in experiment.question_sets
         ],
-        "n_seeds": len(config["seeds"]),
+        "n_seeds": max([1, *map(len, seeds)]),
     }
 
 

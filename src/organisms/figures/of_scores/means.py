@@ -59,11 +59,11 @@ def prompt_axis(n: int) -> tuple[int, alt.Axis]:
     return width, axis
 
 
-def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
+def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None:
     """Bars of a metric's mean on one question set by training prompt, each without and with that prompt.
 
     tables: arm_scores and question_scores by name. Lines are 95% intervals; single questions (means over samples and
-    seeds) are points; a tick is the base model under the same prompt.
+    seeds) are points; a tick is the base model under the same prompt. None if no model was asked under either prompt.
     """
     metric, presentation = shown.metric, shown.presentation
     groups = presentation["groups"]
@@ -80,6 +80,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
     points = points.filter(pl.col("asked") != CONTROL)
     bars = placed.filter(pl.col("asked") != CONTROL)
     controls = placed.filter(pl.col("asked") == CONTROL)
+    if not len(bars):
+        return None
 
     # Groups that were not asked these questions, or not judged by this judge, have no place in the figure.
     order = in_order(bars["group"], presentation)
