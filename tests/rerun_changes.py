@@ -275,6 +275,9 @@ CHANGES = {
     "nothing": nothing,
     "a training prompt added": prompt_added,
     "a training prompt's text edited": prompt_edited,
+    "a training prompt's text edited, with `results/variant` and `results/questions` deleted": (
+        "test_what_was_made_from_a_deleted_result_follows_an_edit"
+    ),
     "a training prompt's label or colour": label,
     "a training prompt removed": prompt_removed,
     "a seed added": seed,

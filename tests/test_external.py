@@ -257,6 +257,15 @@ def test_one_entry_holds_several_models_with_seeds_and_prompts_and_every_row_of_
     assert ("second-seed1", "second", 1, "none", TWO, 0, "B12") in rows
 
 
+@pytest.mark.parametrize(("wanted", "found"), [(3, ["a", "b"]), (3.0, ["a", "b"]), ("3", ["a"]), (2.5, ["c"])])
+def test_rows_are_selected_by_numbers_however_they_are_written_and_by_texts_as_they_are(tmp_path, wanted, found):
+    path = written(tmp_path, "q,a,epoch\nx,a,3\nx,b,3.0\nx,c,2.50\nx,d,\nx,e,three\n")
+    raw = alone(theirs={"path": str(path), "question_set": "s", "columns": {"question": "q", "completion": "a"}})
+    raw["external_completions"]["theirs"]["where"] = {"epoch": wanted}
+    given = read_config(raw)["external_completions"]["theirs"]
+    assert [row["completion"] for row in external.read_external(given).rows] == found
+
+
 def test_rows_that_are_set_aside_are_said_before_the_run_and_in_the_summary(tmp_path):
     config = read_config(alone(theirs=several(written(tmp_path, MANY))) | {"judges": {}})
     words = "16 rows of x.csv are used; 36 set aside (`where`: epoch is another); "
@@ -273,7 +282,7 @@ def test_rows_that_are_set_aside_are_said_before_the_run_and_in_the_summary(tmp_
         COHERENCE,
         presentation(Experiment(config)),
         "results",
-        [EXTERNAL_ROWS.frame(rows) for rows in counted],
+        external=[EXTERNAL_ROWS.frame(rows) for rows in counted],
     )
     assert "Completions made elsewhere, 'theirs': 16 rows of x.csv are used; 36 set aside" in text
 

@@ -417,7 +417,8 @@ class Job:
 
 @pytest.fixture
 def job(tmp_path, random_base, raw_config):
-    return Job(tmp_path, random_base, raw_config)
+    # Under the default prompt and its own.
+    return Job(tmp_path, random_base, raw_config | {"evaluations": raw_config["evaluations"][:1]})
 
 
 def test_every_completion_is_the_one_that_its_settings_and_numbers_say(job, adapters, random_base):

@@ -125,7 +125,6 @@ def check_inputs(config: dict) -> list[str]:
     check_labels(experiment)
     _check_methods(config, experiment)
     _check_metrics(config)
-    _check_claims(config, experiment)
     key = "world"
     try:
         made_from_world = (
@@ -174,6 +173,7 @@ def check_inputs(config: dict) -> list[str]:
                 known[name] = first_questions(rows, entry["questions"])
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
+    _check_claims(config, experiment)
     warnings = _check_external(config, experiment, known)
     base = config["base_model"]["name"]
     if base and base.startswith((".", "/", "~")) and not Path(base).expanduser().is_dir():

@@ -134,8 +134,9 @@ def summary_text(
     by_entry: dict[str, list[dict]] = {}
     for row in (row for table in external for row in table.to_dicts()):
         by_entry.setdefault(row["entry"], []).append(row)
+    lines = lines if judges else ["The config names no judge: nothing is scored."]
     lines += [f"Completions made elsewhere, '{name}': {rows_said(rows)}." for name, rows in by_entry.items()]
-    parts.append("\n".join(lines if judges else ["The config names no judge: nothing is scored."]))
+    parts.append("\n".join(lines))
     made = [f"Report: {results}/overview/index.html"]
     if judges:
         made[0] += f"   Completions: {results}/browser/completions.html"

@@ -27,7 +27,8 @@ class Kind(JudgeKind):
         return list(dict.fromkeys(found))
 
     def metrics_of(self, cell: Cell) -> list[str]:
-        return list(self._entries()[cell.model.external]["scores"][self.name])
+        entry = self._entries().get(cell.model.external)
+        return list(entry["scores"][self.name]) if entry else []
 
     def check(self) -> None:
         if not self._entries():
