@@ -750,7 +750,8 @@ def claims(of_questions, grid, lengths, contrasts, metrics, main, by="auto"):
                 and (share or contrast.measure == "mean")
                 and all(row[name] == value for name, value in names_of(judge, contrast).items())
             ]
-            same = [np.sign(row["estimate"]) == more * np.sign(found["estimate"] or 0) for row in of_grid]
+            way = np.sign(round(found["estimate"] or 0, 9))
+            same = [bool(np.sign(round(row["estimate"], 9)) == more * way) for row in of_grid]
             unknown = found["estimate"] is None
             both_scored = [set(scored_questions(side or [])) for side in given]
             rows_of_sides = [row for side in given for row in side or []]

@@ -395,7 +395,8 @@ def claims(
         )
         .group_by(key)
         .agg(
-            (pl.col("estimate").sign() == pl.col("sign") * pl.col("difference").sign())
+            # What rounding leaves of no difference has no direction.
+            (pl.col("estimate").round(9).sign() == pl.col("sign") * pl.col("difference").round(9).sign())
             .sum()
             .cast(pl.Int64)
             .alias("cuts_agreeing"),
