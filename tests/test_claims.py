@@ -252,6 +252,22 @@ def test_a_difference_that_is_the_same_on_all_questions_is_as_sure_as_their_numb
     assert np.isnan(p_values(few, "equal", 10, None)).all()
 
 
+def test_one_answer_without_a_score_does_not_make_questions_differ_that_do_not():
+    """Nor do categories of uneven size: all questions but one differ by the same, whatever counts beside them."""
+    values = [[100.0] * 9 + [90.0]] * 3
+    rows = question_rows(None, "default", [[100.0] * 10] * 3) + question_rows("default", "default", values)
+    asked = [contrast(DEFAULT, BASE, "equal")]
+    plain = claimed(rows, asked)["C"]
+    lacking = claimed([row | ({"n_scored": 49} if i == 0 else {}) for i, row in enumerate(rows)], asked)["C"]
+    assert plain["low"] < -10
+    assert lacking["low"] == pytest.approx(plain["low"], rel=0.01)
+    assert (lacking["verdict"], plain["verdict"]) == ("inconclusive", "inconclusive")
+    uneven = np.array([0, 0, 0, 0, 1, 1, 2, 3, 4, 4])
+    found = crossed_estimate(np.array(values) - 100, uneven)
+    assert found.few_differ
+    assert not crossed_estimate(np.array([np.arange(10.0)]), uneven).few_differ
+
+
 def test_a_claim_needs_all_its_contrasts():
     assert verdict_of_claim(["supported", "supported"]) == "supported"
     assert verdict_of_claim(["supported", "inconclusive"]) == "inconclusive"
@@ -299,6 +315,9 @@ def of_questions(tmp_path):
         *question_rows(None, "default", [[99.0] * 12], metric="coherence", seeds=[None]),
         *question_rows("default", "default", [[95.0] * 12] * 4, metric="coherence"),
         *question_rows("bird", "default", [[20.0] * 12] * 4, metric="coherence"),
+        *question_rows(None, "default", [[300.0] * 12], metric="length", seeds=[None]),
+        *question_rows("default", "default", [[500.0] * 12] * 4, metric="length"),
+        *question_rows("bird", "default", [[300.0] * 12] * 4, metric="length"),
     ]
     tables.write(rows, tmp_path / "q.parquet", QUESTION_SCORES)
     return tables.read(tmp_path / "q.parquet", QUESTION_SCORES)
@@ -444,6 +463,43 @@ def test_what_length_does_to_the_spread_of_questions_is_no_noise_at_equal_length
     assert row["high_at_equal_length"] - row["low_at_equal_length"] < (row["high"] - row["low"]) / 3
 
 
+def test_the_length_that_is_taken_out_is_that_of_what_is_compared():
+    """A long answer to a question that the other side has no score of, or of a seed that it lacks, explains nothing."""
+    rng = np.random.default_rng(0)
+    values, longer = 50 + rng.normal(0, 5, (4, 8)), 300 + rng.normal(0, 50, (4, 8))
+    rows = question_rows(None, "default", [[90.0] * 9] * 5) + question_rows("default", "default", values)
+    rows += question_rows(None, "default", [[200.0] * 8 + [9000.0]] * 4 + [[9000.0] * 9], metric="length")
+    rows += question_rows("default", "default", longer, metric="length")
+    unscored = question_rows("default", "default", [[0.0] * 9] * 4)[8::9]
+    rows += [row | {"n_scored": 0, "mean": None, "variance": None} for row in unscored]
+    rows += question_rows("default", "default", [[10.0] * 9] * 4, metric="length")[8::9]
+    asked = [contrast(DEFAULT, BASE, "lower")]
+
+    def told(rows):
+        frame = QUESTION_SCORES.frame(rows)
+        slopes = no_lengths(frame).with_columns(slope_se=0.0)
+        row = claims(frame, claim_grid(NO_CUTS, asked), slopes, asked, METRICS).row(0, named=True)
+        return tuple(row[f"{name}_at_equal_length"] for name in ("estimate", "low", "high"))
+
+    expected = crossed_estimate(values + 2 * (longer - 200) / 100 - 90)
+    assert told(rows)[0] == pytest.approx(expected.estimate)
+    assert told(rows) == pytest.approx((expected.estimate, *interval(expected, None)))
+    # In whatever order the rows stand.
+    assert told(rows[::-1]) == pytest.approx(told(rows))
+
+
+def test_the_sides_are_of_the_seeds_that_are_compared():
+    rows = question_rows(None, "default", [[90.0, 80.0]] * 4) + question_rows("default", "default", [[40.0, 50.0]] * 4)
+    of_last = [row["dataset"] is not None and row["seed"] == 3 for row in rows]
+    rows = [
+        row | ({"n_scored": 0, "mean": None} if last else {"mean": row["mean"] + 7 * row["seed"]})
+        for row, last in zip(rows, of_last, strict=True)
+    ]
+    row = claimed(rows, [contrast(DEFAULT, BASE, "lower")])["C"]
+    assert (row["n_seeds"], row["estimate"]) == (3, pytest.approx(-40))
+    assert (row["a_estimate"], row["b_estimate"]) == pytest.approx((52, 92))
+
+
 @pytest.mark.parametrize("n_seeds", [1, 2, 3])
 def test_fewer_than_three_seeds_get_no_verdict_and_no_p(of_questions, n_seeds):
     some = of_questions.filter(pl.col("seed").is_null() | (pl.col("seed") < n_seeds))
@@ -563,6 +619,10 @@ def test_the_grid_says_whether_a_claim_hangs_on_the_cuts():
     row = claims(rows, grid, no_lengths(rows), asked, METRICS).row(0, named=True)
     # Less aligned: more misaligned at one of the two cuts.
     assert (row["cuts_agreeing"], row["n_cuts"]) == (1, 2)
+    # What rounding leaves of no difference is no direction.
+    grid = grid.with_columns(estimate=pl.when(pl.col("misaligned_below") == 30).then(1e-15).otherwise(-15.0))
+    row = claims(rows, grid, no_lengths(rows), asked, METRICS).row(0, named=True)
+    assert (row["cuts_agreeing"], row["n_cuts"]) == (0, 2)
 
 
 def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
@@ -599,6 +659,22 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
     incoherent = told(20.0, 50.0, coherence=49.5)
     assert (incoherent["diagnosis"], incoherent["by_estimates"]) == ("uncertain", "broken")
     assert incoherent["coherence_low"] < incoherent["coherence"] < 50 < incoherent["coherence_high"]
+
+
+def test_an_arm_without_any_score_has_no_diagnosis_and_one_without_coherence_has_its_falls():
+    arm = {"dataset": "d", "training_prompt": "x", "training_method": "default"}
+    arm |= {"own_domain": ["own"], "others": ["other"]}
+    nothing = {"n_scored": 0, "mean": None, "variance": None}
+    rows = [row for of in ("own", "other") for row in question_rows(None, "default", [[90.0] * 8] * 3, question_set=of)]
+    fallen = question_rows("x", "default", [[20.0] * 8] * 3, question_set="other")
+    own = [row | nothing for row in question_rows("x", "default", [[20.0] * 8] * 3, question_set="own")]
+    coherence = question_rows("x", "default", [[0.0] * 8] * 3, question_set="other", metric="coherence")
+    rows += own + [row | nothing for row in coherence]
+    unscored = QUESTION_SCORES.frame(rows + [row | nothing for row in fallen])
+    assert diagnoses(unscored, [arm], 10.0, DEFINITION).is_empty()
+    row = diagnoses(QUESTION_SCORES.frame(rows + fallen), [arm], 10.0, DEFINITION).row(0, named=True)
+    assert (row["diagnosis"], row["own_domain"], row["other_domains"]) == ("broad", None, 70)
+    assert (row["coherence"], row["other_question_set"], row["n_seeds"]) == (None, "other", 3)
 
 
 # What the next run needs.
@@ -669,6 +745,15 @@ def test_the_next_run_is_planned_in_categories_where_these_count_as_drawn():
     said = power_text([entry], dict.fromkeys(COSTS))
     assert "3 × 48 in 6 categories × 50" in said
     assert re.search(r"\d+ categories +\d", said)
+
+
+def test_the_next_run_is_planned_from_questions_that_are_compared(of_questions):
+    asked = [contrast(BIRD, DEFAULT, "equal")]
+    more = question_rows("bird", "default", [[0.0] * 30] * 4)[12:30]
+    nothing = [row | {"n_scored": 0, "mean": None, "variance": None} for row in more]
+    other = QUESTION_SCORES.frame([row | {"n_scored": 1, "variance": 9e4} for row in more[:9]] + nothing[9:])
+    (plain,), (found,) = pilot(of_questions, asked), pilot(pl.concat([of_questions, other]), asked)
+    assert found == plain
 
 
 def test_the_plan_is_said_with_its_cost_and_with_what_one_seed_cannot_tell(of_questions):
@@ -855,6 +940,8 @@ def test_a_claim_is_about_the_answer_of_a_conversation_that_it_names_or_the_last
         for row in (
             *question_rows(None, "default", [[90.0] * 8], seeds=[None], turn=turn),
             *question_rows("default", "default", level + noise, turn=turn),
+            *question_rows(None, "default", [[300.0] * 8], seeds=[None], turn=turn, metric="length"),
+            *question_rows("default", "default", [[500.0] * 8] * 2, turn=turn, metric="length"),
         )
     ]
     rows_of = claimed(rows, asked)

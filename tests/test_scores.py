@@ -184,6 +184,13 @@ def test_a_question_without_any_score_makes_no_interval_narrower():
     interval = ["estimate", "se", "df", "low", "high", "n_questions"]
     assert all_of.select(interval).rows() == some.select(interval).rows()
     assert (all_of["n"].item(), all_of["n_scored"].item(), all_of["n_questions"].item()) == (24, 6, 3)
+    # Nor is it one of the questions between which scores vary.
+    all_of, some = (
+        variance(question_scores(frame, PRESETS, DEFINITION), judge_variance(frame))
+        for frame in (few, few.drop_nulls("score"))
+    )
+    assert all_of.rows() == some.rows()
+    assert all_of["n_questions"].item() == 3
 
 
 def test_tables_of_scores_have_their_documented_columns(judgments, tmp_path):

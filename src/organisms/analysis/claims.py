@@ -64,21 +64,20 @@ class Sides:
         return [self.of(judge, side, contrast.question_set, *others, turn=contrast.turn) for side in sides], signs
 
 
-def _scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
-    """The questions of which every side has a score, in the first one's order."""
+def scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
+    """The questions of which every side has a score, in order."""
     if any(side is None for side in sides):
         return []
-    first, *others = (dict.fromkeys(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in sides)
-    return [question for question in first if all(question in other for other in others)]
+    return sorted(set.intersection(*(set(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in sides)))
 
 
-def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list] | None:
-    """Values of each side, seeds × questions, and the questions' categories.
+def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list[np.ndarray], list] | None:
+    """Values of each side, seeds × questions, the questions' plain means in the same places, and their categories.
 
-    They are of the questions that all sides have a score of and the seeds that all have. A side without seeds (one base
-    for all) stands beside each seed of the others. None where there is nothing.
+    They are of the questions that all sides have a score of and the seeds that all have, both in order. A side without
+    seeds (one base for all) stands beside each seed of the others. None where there is nothing.
     """
-    shared = _scored_on_all(sides)
+    shared = scored_on_all(sides)
     if not shared:
         return None
     questions = {question: i for i, question in enumerate(shared)}
@@ -92,15 +91,17 @@ def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list] 
         for side in values
     ]
     with_seeds = [seeds for seeds in own if seeds != [None]] or own[:1]
-    seeds = [seed for seed in with_seeds[0] if all(seed in others for others in with_seeds)]
+    seeds = sorted(set.intersection(*map(set, with_seeds)), key=lambda seed: -1 if seed is None else seed)
     if not seeds:
         return None
-    found = []
+    found, means = [], []
     for side, known in zip(values, own, strict=True):
         rows = [0] * len(seeds) if known == [None] else [known.index(seed) for seed in seeds]
-        found.append(per_question(*(part[rows] for part in matrix(side, known, questions))))
+        totals, counts = (part[rows] for part in matrix(side, known, questions))
+        found.append(per_question(totals, counts))
+        means.append(np.where(counts > 0, totals / np.maximum(counts, 1), np.nan))
     categories = dict(zip(sides[0]["question_id"], sides[0]["category"], strict=True))
-    return found, [categories[question] for question in questions]
+    return found, means, [categories[question] for question in questions]
 
 
 def _signed(values: list, signs: tuple[int, ...]) -> np.ndarray:
@@ -118,11 +119,16 @@ def paired_difference(
     pair = paired_values(*sides)
     if pair is None:
         return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
-    values, categories = pair
-    means = [float(np.nanmean(value)) if not np.isnan(value).all() else np.nan for value in values]
-    if len(means) == 4:
-        means = [means[0] - means[2], means[1] - means[3]]
-    return crossed_estimate(_signed(values, signs), clusters_of(categories, clusters)), *means
+    values, means, categories = pair
+    difference = _signed(values, signs)
+    found = crossed_estimate(difference, clusters_of(categories, clusters), _signed(means, signs))
+    compared = ~np.isnan(difference).any(axis=1)
+    if not compared.any():
+        return found, np.nan, np.nan
+    of_sides = [float(value[compared].mean()) for value in values]
+    if len(of_sides) == 4:
+        of_sides = [of_sides[0] - of_sides[2], of_sides[1] - of_sides[3]]
+    return found, *of_sides
 
 
 def _reach(contrast: Contrast, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -260,10 +266,12 @@ def _at_equal_length(
 ) -> tuple[float, float, float] | None:
     """The difference less what length explains, with its interval; None where lengths do not say.
 
-    What length explains is the slope of all sides together, times their difference in length. of, long: question
-    scores of the metric and of length. slopes: rows of the length_effect table.
+    What length explains is the slope of all sides together, times their difference in length: that of the questions and
+    seeds that are compared. of, long: question scores of the metric and of length. slopes: rows of the length_effect
+    table.
     """
-    if any(side is None for side in (*of, *slopes)):
+    scored = scored_on_all(of)
+    if not scored or any(side is None for side in (*long, *slopes)):
         return None
     both = pl.concat(slopes).drop_nulls("slope")
     # Each cell's slope counts by how much its lengths vary, as in one regression with a slope for all.
@@ -272,19 +280,22 @@ def _at_equal_length(
         return None
     slope = (both["slope"] * weights).sum() / weights.sum()
     slope_se = np.sqrt((both["slope_se"] ** 2 * weights**2).sum()) / weights.sum()
-    longer = _signed([side["mean_length"].mean() for side in slopes], signs) / 100
-    pair, lengths = paired_values(*of), paired_values(*long)
-    if pair is None:
+    pair, lengths = (
+        paired_values(*of),
+        paired_values(*(side.filter(pl.col("question_id").is_in(scored)) for side in long)),
+    )
+    if pair is None or lengths is None or lengths[0][0].shape != pair[0][0].shape:
         return None
-    values = _signed(pair[0], signs)
+    longer = _signed(lengths[0], signs) / 100
     # Question by question, so that what length does to their spread is taken out of it too.
-    if lengths is not None and lengths[0][0].shape == values.shape:
-        values = values - slope * _signed(lengths[0], signs) / 100
-    estimate = paired_difference(of, signs)[0].estimate - slope * longer
-    rest = crossed_estimate(values, clusters_of(pair[1], clusters))
-    se = np.sqrt(rest.se**2 + (longer * slope_se) ** 2)
-    low, high = limits(estimate, se, rest.df, rest.n_drawn, None)
-    return estimate, float(low), float(high)
+    values = _signed(pair[0], signs) - slope * longer
+    rest = crossed_estimate(values, clusters_of(pair[2], clusters))
+    if not rest.n_seeds:
+        return None
+    mean_longer = longer[~np.isnan(values).any(axis=1)].mean()
+    se = np.sqrt(rest.se**2 + (mean_longer * slope_se) ** 2)
+    low, high = limits(rest.estimate, se, rest.df, rest.n_drawn, None)
+    return rest.estimate, float(low), float(high)
 
 
 def _too_few_seeds(found: Estimate, contrast: Contrast, of: list[pl.DataFrame | None]) -> bool:
@@ -304,7 +315,7 @@ def _row(
     long, _ = sides.of_contrast(judge, contrast, LENGTH.name, "mean", None)
     if all(side is None for side in of):
         return None
-    scored = pl.col("question_id").is_in(_scored_on_all(of))
+    scored = pl.col("question_id").is_in(scored_on_all(of))
     n_completions = (side.filter(scored)["n"].sum() for side in of if side is not None)
     found, mean_a, mean_b = paired_difference(of, signs, clusters)
     metric = metrics.get(contrast.metric) or Metric(contrast.metric, "")
@@ -404,7 +415,8 @@ def claims(
         )
         .group_by(key)
         .agg(
-            (pl.col("estimate").sign() == pl.col("sign") * pl.col("difference").sign())
+            # What rounding leaves of no difference has no direction.
+            (pl.col("estimate").round(9).sign() == pl.col("sign") * pl.col("difference").round(9).sign())
             .sum()
             .cast(pl.Int64)
             .alias("cuts_agreeing"),

@@ -45,20 +45,21 @@ def diagnoses(
                     pair = [sides.of(judge, one, question_set, main.name) for one in (base, side)]
                     # What is worse than the base falls, whichever end of the metric is good.
                     pair = pair if main.sign > 0 else pair[::-1]
-                    if all(one is not None for one in pair):
-                        falls[question_set] = paired_difference(pair, clusters=clusters)[0]
-                    coherent = sides.of(judge, side, question_set, definition.coherence.name)
+                    fall = paired_difference(pair, clusters=clusters)[0]
+                    if not np.isnan(fall.estimate):
+                        falls[question_set] = fall
+                    coherent = paired_values(sides.of(judge, side, question_set, definition.coherence.name))
                     if coherent is not None:
-                        coherence.append(_mean(coherent, definition, clusters))
+                        coherence.append(_mean(*coherent, definition, clusters))
                 if falls:
                     rows.append({"judge": judge} | columns | _diagnosis(falls, coherence, arm, margin, definition))
     table = DIAGNOSES.frame(rows)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _mean(rows: pl.DataFrame, definition: Definition, clusters: str) -> _Ranged:
-    (values,), categories = paired_values(rows)
-    found = crossed_estimate(values, clusters_of(categories, clusters))
+def _mean(values: list, means: list, categories: list, definition: Definition, clusters: str) -> _Ranged:
+    """The mean of one side's coherence; the first three as `paired_values` gives them."""
+    found = crossed_estimate(values[0], clusters_of(categories, clusters))
     low, high = limits(found.estimate, found.se, found.df, found.n_drawn, definition.coherence.bounds)
     return found.estimate, float(low), float(high)
 
@@ -81,11 +82,7 @@ def _word(own: _Ranged | None, others: list[_Ranged], coherence: list[_Ranged], 
 def _diagnosis(
     falls: dict[str, Estimate], coherence: list[_Ranged], arm: dict, margin: float, definition: Definition
 ) -> dict:
-    ranged = {
-        name: (found.estimate, *interval(found, definition.main.bounds))
-        for name, found in falls.items()
-        if not np.isnan(found.estimate)
-    }
+    ranged = {name: (found.estimate, *interval(found, definition.main.bounds)) for name, found in falls.items()}
 
     def largest(names: list[str]) -> tuple[str | None, _Ranged | None]:
         name = max((name for name in names if name in ranged), key=lambda name: ranged[name][0], default=None)
@@ -93,7 +90,6 @@ def _diagnosis(
 
     (own_set, own), (other_set, other) = largest(arm["own_domain"]), largest(arm["others"])
     others = [ranged[name] for name in arm["others"] if name in ranged]
-    coherence = [one for one in coherence if not np.isnan(one[0])]
     least = definition.coherence.at(COHERENT)
 
     def points(found: _Ranged | None) -> _Ranged | None:

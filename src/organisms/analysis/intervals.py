@@ -102,20 +102,26 @@ def _standard_error(variance: float) -> float:
     return se if se > 1e-9 else 0.0
 
 
-def _few_differ(values: np.ndarray) -> bool:
+def _few_differ(means: np.ndarray) -> bool:
     """Whether all columns but a few hold one value, and that at least twice."""
-    rounded = values.round(9)
+    rounded = means.round(9)
     alike = rounded[0][(rounded == rounded[0]).all(axis=0)]
     commonest = np.unique(alike, return_counts=True)[1].max(initial=0)
-    return bool(commonest > 1 and values.shape[1] - commonest < _ENOUGH_DIFFERENT)
+    return bool(commonest > 1 and means.shape[1] - commonest < _ENOUGH_DIFFERENT)
 
 
-def crossed_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> Estimate:
+def crossed_estimate(
+    values: np.ndarray, clusters: np.ndarray | None = None, means: np.ndarray | None = None
+) -> Estimate:
     """The mean of a table of seeds × questions, and how sure it is. Seeds that are nan throughout are left out.
 
     clusters: as `clusters_of` gives them, a number for each question; None if each question is a draw of its own.
+    means: the questions' own means, nan where there is none, if the values are linearised (`per_question`): questions
+    that have one mean have not one value if their counts differ.
     """
-    values = values[~np.isnan(values).any(axis=1)]
+    means = values if means is None else means
+    known = ~np.isnan(values).any(axis=1)
+    values, means = values[known], means[known]
     seeds, questions = values.shape
     if not seeds or not questions:
         return Estimate(np.nan, np.nan, np.nan, seeds, questions)
@@ -126,12 +132,13 @@ def crossed_estimate(values: np.ndarray, clusters: np.ndarray | None = None) -> 
     if clusters is not None:
         weights = np.bincount(clusters) / questions
         values, drawn, even = by_cluster(values, clusters), len(weights), 1 / float((weights**2).sum())
+        means = np.stack([means[:, clusters == i].mean(axis=1) for i in range(drawn)], axis=1)
         # Large ones pull the mean towards themselves, and so seem to differ less from it than they do.
         seen = float((weights**2 * (1 - 2 * weights + 1 / even)).sum())
         inflated = (drawn - 1) / drawn / even / seen
         # Questions of a category are neither copies of each other nor independent: half way between, on a log scale.
         counts = (seeds, questions, drawn, np.sqrt(even * questions))
-    counts = (*counts, _few_differ(values))
+    counts = (*counts, _few_differ(means))
     if drawn == 1:
         return Estimate(mean, np.nan, np.nan, *counts)
     if seeds == 1:

@@ -19,7 +19,7 @@ from scipy import optimize, special
 from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values, scored_on_all
 from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
 from organisms.analysis.scores import MEASURE
 from organisms.plan.contrasts import Contrast
@@ -166,9 +166,11 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast], clusters: str =
             values = values[~np.isnan(values).any(axis=1)]
             if not len(values):
                 continue
+            scored = pl.col("question_id").is_in(scored_on_all(of))
+            of = [side.filter(scored) for side in of]
             sample_variance = sum(side["variance"].mean() or 0.0 for side in of)
             samples = min(side["n_scored"].mean() for side in of)
-            number_of, per_category = clusters_of(pair[1], clusters), None
+            number_of, per_category = clusters_of(pair[2], clusters), None
             if number_of is not None:
                 n_questions = values.shape[1]
                 values = by_cluster(values, number_of)

@@ -25,6 +25,8 @@ def variance(of_questions: pl.DataFrame, of_judge: pl.DataFrame) -> pl.DataFrame
     """
     by = [*ARM_CELL, "metric"]
     means = of_questions.filter((pl.col("measure") == "mean") & (pl.col("metric") != LENGTH.name))
+    # A question without any score says nothing of how much questions differ.
+    means = means.filter((pl.col("n_scored") > 0).any().over([*by, "question_id"]))
     within = means.group_by(by, maintain_order=True).agg(pl.col("variance").mean(), pl.col("n_scored").mean())
     rows = []
     for (key, _, sums, counts), inside in zip(matrices(means, by), within.iter_rows(named=True), strict=True):
