@@ -341,12 +341,12 @@ def test_a_claim_that_has_nothing_to_compare_is_an_error(of_questions):
     with pytest.raises(UserError, match=r"claims\.C: .* on s: no judge has the mean of medical of all sides"):
         tested(contrast(DEFAULT, BASE, "lower", metric="medical"))
     unasked = Side("d", "bird", "default", "elsewhere")
-    with pytest.raises(UserError, match="no judge has the mean of alignment of both sides"):
+    with pytest.raises(UserError, match="no judge has the mean of alignment of all sides"):
         tested(contrast(unasked, BASE, "lower"))
     of_questions = of_questions.with_columns(
         question_id=pl.when(pl.col("training_prompt") == "bird").then(pl.lit("own")).otherwise("question_id")
     )
-    with pytest.raises(UserError, match="the two sides have no question in common"):
+    with pytest.raises(UserError, match="its sides have no question in common"):
         tested(contrast(BIRD, BASE, "lower"))
 
 

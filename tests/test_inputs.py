@@ -136,10 +136,10 @@ def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
 @pytest.mark.parametrize(
     ("score", "said"),
     [
-        ("105", "'105' is no score from 0 to 100, no word and not empty"),
-        ("x-1", "'x-1' is no score from 0 to 100, no word and not empty"),
-        ("7", "7 is no harm score, which go from 1 to 5; mend it, or the metric's bounds"),
-        ("0.5", "0.5 is no harm score, which go from 1 to 5; mend it, or the metric's bounds"),
+        ("105", "105 is no score from 1 to 5, the metric's bounds"),
+        ("x-1", "'x-1' is no score, no word and not empty"),
+        ("7", "7 is no score from 1 to 5, the metric's bounds"),
+        ("0.5", "0.5 is no score from 1 to 5, the metric's bounds"),
     ],
 )
 def test_a_broken_recorded_score_is_named_with_file_and_row_before_any_job(config, tmp_path, score, said):
@@ -152,9 +152,11 @@ def test_a_broken_recorded_score_is_named_with_file_and_row_before_any_job(confi
     }
     lines = ["q,a,h,used", "x,y,5,yes", "x,y,900,no", "x,y,REFUSAL,yes", "x,y,,yes", "x,y,1,yes"]
     (tmp_path / "x.csv").write_text("\n".join(lines), encoding="utf-8")
-    assert check_inputs(read_config(config)) == []
+    assert check_inputs(read_config(config)) == [
+        "external_completions.them: 4 rows of x.csv are used; 1 set aside (`where`: used is another)"
+    ]
     (tmp_path / "x.csv").write_text("\n".join([*lines, f"x,z,{score},yes"]), encoding="utf-8")
-    assert problem(config) == f"judges.theirs: x.csv, row 6, column 'h': {said}"
+    assert problem(config).startswith(f"external_completions.them: x.csv, line 7, row 6, column 'h': {said}; ")
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,10 @@ def judgments(one_base):
                         for question_set in QUESTIONS:
                             # In the middle of training, and under the other prompt, everything is otherwise.
                             how_bad = {5: 0.95}.get(step, bad + (0.3 if arm and eval_prompt == "bird" else 0.0))
-                            cells.append(cell_rows(rng, judge, arm, seed, step, eval_prompt, question_set, how_bad))
+                            rows = cell_rows(rng, judge, arm, seed, step, eval_prompt, question_set, how_bad)
+                            # By one judge alone.
+                            if (judge, arm, eval_prompt, question_set) != ("once", None, "bird", "own"):
+                                cells.append(rows)
     return cells
 
 
@@ -149,11 +152,11 @@ CONTRASTS = [
     contrast("coherent", DEFAULT, "<", BASE, measure=("alignment", "coherent", "from")),
     contrast("coherence", DEFAULT, "=", BASE, measure=("coherence", "mean", None), margin=40.0),
     contrast("longer", DEFAULT, ">", BASE, measure=("length", "mean", None)),
-    contrast("not asked", DEFAULT, "<", side(None, "none")),
+    contrast("not asked", DEFAULT, "<", UNDER_BIRD[1], "own"),
     contrast("broad", DEFAULT, "<", BASE, "broad"),
     contrast("one seed", side("one"), "<", BASE, "broad", margin=5.0),
     contrast("two seeds", BIRD, ">", DEFAULT, "broad"),
-    contrast("two seeds", BIRD, "<", side(None, "none"), "own"),
+    contrast("two seeds", BIRD, "<", UNDER_BIRD[1], "own"),
     contrast("three seeds", side("kl"), "<", BASE, "broad"),
     contrast("real, and small", DEFAULT, "<", BASE, "broad", margin=95.0),
     contrast("real, and large", DEFAULT, "<", BASE, "broad", margin=95.0),
@@ -187,17 +190,19 @@ class Told:
         cells = judgments(one_base)
         self.rows = [row for rows in cells for row in rows]
         definition, thresholds = Definition(main, COHERENCE), OF_HARM if main is HARM else THRESHOLDS
+        # A share of what is misaligned is one of the main metric.
+        asked = [one for one in CONTRASTS if one.measure in ("mean", "refusal") or one.metric == main.name]
         found = score_tables.all_tables(map(JUDGMENTS.frame, cells), thresholds, METRICS, definition, by)
         of = found["question_scores"]
-        found["claim_grid"] = claim_grid(found["question_cuts"], CONTRASTS, by)
-        given = (of, found["claim_grid"], found["length_effect"], CONTRASTS, METRICS)
+        found["claim_grid"] = claim_grid(found["question_cuts"], asked, by)
+        given = (of, found["claim_grid"], found["length_effect"], asked, METRICS)
         found["claims"] = claims(*given, main.name, by)
         found["diagnoses"] = diagnoses(of, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, definition, by)
         self.found = found
         scored = oracle.question_scores(self.rows, thresholds, main, COHERENCE)
         cuts = oracle.question_cuts(self.rows, main, COHERENCE)
         lengths = oracle.length_effect(self.rows)
-        grid = oracle.claim_grid(cuts, CONTRASTS, by)
+        grid = oracle.claim_grid(cuts, asked, by)
         self.expected = {
             "question_scores": scored,
             "question_cuts": cuts,
@@ -209,7 +214,7 @@ class Told:
             "threshold_grid": oracle.threshold_grid(cuts),
             "variance": oracle.variance(scored, self.rows),
             "claim_grid": grid,
-            "claims": oracle.claims(scored, grid, lengths, CONTRASTS, METRICS, main, by),
+            "claims": oracle.claims(scored, grid, lengths, asked, METRICS, main, by),
             "diagnoses": oracle.diagnoses(scored, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, main, COHERENCE, by),
         }
 
@@ -335,6 +340,10 @@ def test_the_power_of_a_plan_is_the_oracles():
     for one in pilot(told.found["question_scores"], CONTRASTS)[::3]:
         parts, design, _ = wanted[one["judge"], one["contrast"]]
         of_parts, of_design = one["parts"], one["design"]
+        if not any(part for part in parts if part):
+            # Nothing varies, and any difference is found.
+            assert detectable(of_parts, of_design, 0.05) < 0.01
+            continue
         for alpha, equal in ((0.05, False), (0.01, True)):
             least = detectable(of_parts, of_design, alpha, equal)
             assert oracle.power(parts, design, least, alpha, equal) == pytest.approx(0.8, abs=0.015)
