@@ -89,6 +89,7 @@ def main(prompts: int, seeds: int) -> None:
     words = f"claims: {len(tested)} contrasts, {len(told)} diagnoses"
     print(f"| {words} | {time.monotonic() - start:.2f} | {peak_mib():.0f} |")
     shown, start = Shown(definition.main, "non_medical", "world", presentation(experiment)), time.monotonic()
+    found["last_steps"] = pl.DataFrame(schema=dict.fromkeys(ARM, pl.String) | {"seed": pl.Int64, "last_step": pl.Int64})
     with tempfile.TemporaryDirectory() as folder:
         for name in figure_names():
             save_figure(figure(name).draw(found, shown), Path(folder) / name)

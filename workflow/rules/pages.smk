@@ -25,6 +25,22 @@ def all_tables_and_figures():
     return files
 
 
+def first_figures():
+    """The figures of the overview: means, and beside those of the main metric the share misaligned, if it has one."""
+    found = []
+    for _, metric, judge, question_set in drawn_figures(["means"]):
+        found.append(["means", metric, judge, question_set])
+        if SHOWN_THRESHOLD and metric == DEFINITION[0] and DEFINITION[1] in judges[judge].metrics(question_set):
+            found.append(["misaligned", metric, judge, question_set])
+    return found
+
+
+def described(figure, metric, judge, question_set):
+    """What a bar chart shows, for those who do not see it."""
+    shown = f"mean {metric}" if figure == "means" else "percent misaligned among coherent answers"
+    return f"Bar chart: {shown} by training prompt on {question_set}, judged by {judge}"
+
+
 def benchmark_files():
     """By rule, the benchmark files of the jobs that the config names."""
     seeds = {model.seed for model in experiment.models.values() if model.arm is None and not model.external}
@@ -137,6 +153,7 @@ rule timings:
         "../../envs/analysis.yaml"
     params:
         benchmarks=as_json(benchmark_files()),
+        titles=TITLES,
         code=code("timings"),
     message:
         "Adding up what the run took"
@@ -147,7 +164,7 @@ rule timings:
 rule overview:
     input:
         **{name: f"<results>/tables/{name}.parquet" for name in ("claims", "diagnoses", "arm_scores", "timings")},
-        pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in drawn_figures(["means"])],
+        pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in first_figures()],
         hashed=hashed_files(),
         styles=[shipped("workflow/report/findings.css"), shipped("workflow/report/pages.css")],
     output:
@@ -166,10 +183,7 @@ rule overview:
     conda:
         "../../envs/analysis.yaml"
     params:
-        described=[
-            f"Bar chart: mean {metric} by training prompt on {question_set}, judged by {judge}"
-            for _, metric, judge, question_set in drawn_figures(["means"])
-        ],
+        described=[described(*of) for of in first_figures()],
         manifests=f"{RESULTS}/manifests",
         presentation=presented(),
         code=code("overview"),

@@ -14,4 +14,4 @@ with job_log(snakemake, "timings"):
     cost = tables.read(snakemake.input.cost[0], COST) if snakemake.input.cost else None
     table = timings(json.loads(snakemake.params.benchmarks), cost)
     tables.write(table, snakemake.output.table, TIMINGS)
-    save(timings_figure(table), list(snakemake.output.figure))
+    save(timings_figure(table), list(snakemake.output.figure), snakemake.params.titles)

@@ -1,4 +1,4 @@
-"""Bars by training prompt, each without and with that prompt: what the figures of means and of shares have in common."""
+"""Bars by training prompt, each without and with that prompt: what the figures of means and of shares share."""
 
 import unicodedata
 
@@ -96,8 +96,10 @@ class Bars:
 
     def numbers(self, x: alt.X) -> alt.Chart:
         """The estimates above the plot, where nothing lies under them; a dash where nothing has a score."""
-        number = pl.when(pl.col("estimate").is_null()).then(pl.lit("–")).otherwise(
-            pl.col("estimate").round(0).cast(pl.Int64).cast(pl.String)
+        number = (
+            pl.when(pl.col("estimate").is_null())
+            .then(pl.lit("–"))
+            .otherwise(pl.col("estimate").round(0).cast(pl.Int64).cast(pl.String))
         )
         return (
             alt.Chart(self.bars.with_columns(number=number))

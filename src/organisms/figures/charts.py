@@ -7,6 +7,7 @@ blindness keep apart (six of them of Okabe and Ito 2008). A training prompt has 
 import hashlib
 import html
 import re
+import textwrap
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -64,9 +65,9 @@ def themed(chart):
 def group_colours(presentation: dict) -> dict[str, str]:
     """The colour of each group by its label: the config's, or the palette's.
 
-    What a group is coloured by (`coloured_by`: the text of its training prompt, and its method) decides its place in the
-    palette, not the order of the config; where two would have one place, the second takes the next that is free. Groups
-    of one training prompt and method share a colour. The base is grey. Colours repeat after the palette's end.
+    What a group is coloured by (`coloured_by`: the text of its training prompt, and its method) decides its place in
+    the palette, not the order of the config; where two would have one place, the second takes the next that is free.
+    Groups of one training prompt and method share a colour. The base is grey. Colours repeat after the palette's end.
     """
     own = {group["colour"].upper() for group in presentation["groups"] if group.get("colour")}
     wanted = {_coloured_by(group) for group in presentation["groups"] if not group.get("colour")} - {None}
@@ -179,12 +180,15 @@ def seeds_note(n_seeds: int) -> str:
 
 def empty_figure(text: str) -> alt.Chart:
     """A figure that says why there is nothing in it."""
-    return themed(alt.Chart(alt.Data(values=[{}])).mark_text(text=text, fontSize=14).properties(width=480, height=80))
+    words = textwrap.wrap(text, 60)
+    mark = alt.Chart(alt.Data(values=[{}])).mark_text(text=words, fontSize=14, lineHeight=20)
+    return themed(mark.properties(width=480, height=60 + 20 * len(words), description=text))
 
 
-def _title(spec: dict) -> str:
-    title = spec.get("title") or "Figure"
-    return title["text"] if isinstance(title, dict) else title
+def _caption(spec: dict) -> list[str]:
+    """A chart's title, and the lines below it."""
+    title = spec.get("title") or spec.get("description") or "Figure"
+    return [title["text"], *title.get("subtitle", [])] if isinstance(title, dict) else [title]
 
 
 @cache
@@ -207,22 +211,27 @@ def _png_scale(svg: str) -> float:
     return min(2.0, (MOST_PIXELS / (width * height)) ** 0.5)
 
 
-def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None:
-    """Write a chart as the endings of the file names say (.png, .svg, .pdf, .html), each whole or not at all.
+def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path], titles: bool = True) -> None:
+    """Write a chart as the endings of the file names say (.png, .svg, .pdf, .html, .txt), each whole or not at all.
 
-    The HTML holds all that it needs and opens without internet.
+    The HTML holds all that it needs and opens without internet. The text file has title and caption; titles: whether
+    the pictures have them too.
     """
     spec = _drawable(chart.to_dict())
+    caption = _caption(spec)
+    if not titles:
+        spec.pop("title", None)
     svg = vl_convert.vegalite_to_svg(spec)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         ending = Path(path).suffix
         if ending == ".html":
-            title = _title(spec)
+            title = caption[0]
             body = f'<main><h1>{html.escape(title)}</h1><div id="chart"></div></main>'
             parts = {"styles": [_STYLE], "scripts": [_bundle(), _DRAW], "data": {"chart-spec": spec}}
             content = page(title, body, may_compile=True, **parts).encode()
         else:
             content = {
+                ".txt": lambda: "".join(f"{line}\n" for line in caption).encode(),
                 ".svg": lambda: svg.encode(),
                 ".png": lambda: vl_convert.svg_to_png(svg, scale=_png_scale(svg)),
                 ".pdf": lambda: vl_convert.svg_to_pdf(svg),
@@ -231,6 +240,8 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
             temporary.write_bytes(content)
 
 
-def save_figure(chart: alt.TopLevelMixin | None, stem: str | Path, otherwise: str = "Nothing to draw.") -> None:
+def save_figure(
+    chart: alt.TopLevelMixin | None, stem: str | Path, otherwise: str = "Nothing to draw.", titles: bool = True
+) -> None:
     """Write a chart in the forms of ENDINGS. stem: the files' name without ending. otherwise: stands for no chart."""
-    save(chart or empty_figure(otherwise), [f"{stem}.{ending}" for ending in ENDINGS])
+    save(chart or empty_figure(otherwise), [f"{stem}.{ending}" for ending in ENDINGS], titles)

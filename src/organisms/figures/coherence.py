@@ -1,4 +1,4 @@
-"""The figure of the main metric against coherence: how many completions have which scores, and one of each as example."""
+"""The figure of the main metric against coherence: how many completions have which scores, one as example."""
 
 import altair as alt
 import polars as pl
@@ -34,8 +34,8 @@ def counted_scores(judgments: pl.DataFrame, definition: Definition) -> pl.DataFr
     """How many completions of finished models at the default prompt have which two scores, by arm and square.
 
     judgments: of one judge and question set. Models that were asked elsewhere count under whatever that was. A row has
-    the mean scores of its completions (`main`, `coherence`), their number `n`, and the key of one as an example, which a
-    hash chooses, so that it is the same one each time.
+    the mean scores of its completions (`main`, `coherence`), their number `n`, and the key of one as an example,
+    which a hash chooses, so that it is the same one each time.
     """
     rows = judgments.filter(
         pl.col("step").is_null() & under_default(),
@@ -150,8 +150,8 @@ def coherence_figure(points: pl.DataFrame, shown: Shown, coherence: Metric) -> a
             title=alt.TitleParams(
                 f"{shown.question_set_label}: {metric.title.lower()} against {coherence.title.lower()}",
                 subtitle=[
-                    f"{points['n'].sum():,} completions under the default prompt, judged by '{shown.judge}': circles are "
-                    "larger where more have about these scores.",
+                    f"{points['n'].sum():,} completions under the default prompt, judged by '{shown.judge}': "
+                    "circles are larger where more have about these scores.",
                     *thresholds,
                     *elsewhere_note(order, shown.presentation),
                     f"The HTML shows question and answer of one of each. {shown.seeds}",

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from organisms.plan.arms import ARM
+from organisms.plan.presentation import prompt_labels
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 # What completions made elsewhere were asked under: what their files had, which this run cannot know.
@@ -26,6 +27,21 @@ def under_default() -> pl.Expr:
     return (pl.col("eval_prompt") == "default") | made_elsewhere()
 
 
+def asked_under(presentation: dict) -> pl.Expr:
+    """The label of what a row's model was asked under.
+
+    Completions made elsewhere have the prompt that their entry in the config names; `default` is no name of one there.
+    """
+    named = pl.col("eval_prompt").replace(prompt_labels(presentation))
+    return pl.when(made_elsewhere() & (pl.col("eval_prompt") == "default")).then(pl.lit(ELSEWHERE)).otherwise(named)
+
+
+def asked_in_order(asked: pl.Series, presentation: dict) -> list[str]:
+    """The labels of `asked_under` that are there, in the presentation's order."""
+    found = set(asked)
+    return [label for label in (*prompt_labels(presentation).values(), ELSEWHERE) if label in found]
+
+
 def any_elsewhere(labels: Iterable[str], presentation: dict) -> bool:
     """Whether one of these groups was made elsewhere."""
     others = {group["label"] for group in presentation["groups"] if is_elsewhere(group)}
@@ -39,7 +55,9 @@ def trained_with(labels: Iterable[str], presentation: dict) -> str:
 
 def elsewhere_note(labels: Iterable[str], presentation: dict) -> list[str]:
     """A line of a caption on the groups that were made elsewhere, if there are any."""
-    others = [group["label"] for group in presentation["groups"] if is_elsewhere(group) and group["label"] in set(labels)]
+    others = [
+        group["label"] for group in presentation["groups"] if is_elsewhere(group) and group["label"] in set(labels)
+    ]
     if not others:
         return []
     names = ", ".join(others) if len(others) <= 3 else f"{len(others)} models"

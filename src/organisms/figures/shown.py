@@ -31,6 +31,11 @@ class Threshold:
         )
 
 
+def shown_threshold(named: tuple[str, dict] | None, coherence: Metric) -> Threshold | None:
+    """A threshold from its name and entry in the config, or None from None."""
+    return named and Threshold(*named, coherence)
+
+
 @dataclass(frozen=True)
 class Shown:
     """One metric, as one judge scored it on one question set. presentation: as `plan.presentation` gives it.

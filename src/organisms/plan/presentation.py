@@ -77,8 +77,7 @@ def presentation(experiment: Experiment) -> dict:
         "groups": groups,
         "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
         "question_sets": [
-            {"name": name, "label": labels.get(name) or _in_words(name)}
-            for name in experiment.question_sets
+            {"name": name, "label": labels.get(name) or _in_words(name)} for name in experiment.question_sets
         ],
         "n_seeds": len(config["seeds"]),
     }

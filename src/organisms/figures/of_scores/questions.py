@@ -1,5 +1,7 @@
 """The mean of each question, model by model."""
 
+import re
+
 import altair as alt
 import polars as pl
 
@@ -48,7 +50,10 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart | None:
             y=alt.Y(
                 "question:N",
                 title=None,
-                sort=sorted(set(rows["question"])),
+                # question_2 before question_10.
+                sort=sorted(
+                    set(rows["question"]), key=lambda name: [part.zfill(12) for part in re.split(r"(\d+)", name)]
+                ),
                 axis=alt.Axis(labelLimit=LABEL_LIMIT, labelFontSize=10, labelOverlap=False, domain=False, ticks=False),
             ),
             color=alt.Color("mean:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric)),

@@ -65,7 +65,12 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
         base.select("estimate", group=pl.lit("Base model"), asked=pl.lit(WITHOUT), line=pl.lit("base")),
     ]
     data = pl.concat(parts if WITHOUT in panels else parts[:2], how="diagonal")
-    x = alt.X("at:Q", title="Optimiser step", scale=alt.Scale(zero=True), axis=alt.Axis(tickMinStep=1, grid=False, labelFlush=False))
+    x = alt.X(
+        "at:Q",
+        title="Optimiser step",
+        scale=alt.Scale(zero=True),
+        axis=alt.Axis(tickMinStep=1, grid=False, labelFlush=False),
+    )
     y = alt.Y("estimate:Q", title=mean_title(metric), scale=metric_scale(metric))
     colour, dash = group_lines(order, presentation, "Trained with")
     chart = alt.Chart()
