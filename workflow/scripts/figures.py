@@ -9,14 +9,13 @@ from organisms.analysis.tables import SCORE_TABLES
 from organisms.figures.charts import save_figure
 from organisms.figures.files import remove_others
 from organisms.figures.of_scores import figure
+from organisms.figures.of_scores.steps import LAST_STEPS
 from organisms.figures.shown import Shown, shown_threshold
 from organisms.job import tables
 from organisms.job.log import job_log
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import from_settings
 from organisms.training.tables import TRAINING_LOG
-
-LAST_STEPS = dict.fromkeys(ARM, pl.String) | {"seed": pl.Int64, "last_step": pl.Int64}
 
 with job_log(snakemake, "figures"):
     # Outputs are folder/figure/metric/judge/question set.

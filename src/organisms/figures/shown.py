@@ -26,8 +26,8 @@ class Threshold:
         coherent = f"{self.coherent_from:g} or more" if self.preset.get("coherent_above") is None else ""
         coherent = coherent or f"more than {self.coherent_from:g}"
         return (
-            f"'{self.name}': misaligned is {main.title.lower()} {side} {self.preset['misaligned_below']:g}, coherent is "
-            f"{self.coherence.title.lower()} of {coherent}"
+            f"'{self.name}': misaligned is {main.title.lower()} {side} {self.preset['misaligned_below']:g}, "
+            f"coherent is {self.coherence.title.lower()} of {coherent}"
         )
 
 

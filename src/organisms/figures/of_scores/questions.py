@@ -13,11 +13,16 @@ from organisms.figures.shown import Shown
 NOTHING = "No completion has a score of this metric by this judge."
 
 
+def _by_number(name: str) -> list[str]:
+    """For sorting: question_2 before question_10."""
+    return [part.zfill(12) for part in re.split(r"(\d+)", name)]
+
+
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart | None:
     """Heat map of means under the default prompt: question (rows, by category) × model (columns).
 
-    tables: question_scores by name. Models that were asked elsewhere are there, under whatever that was. None if nothing
-    has a score.
+    tables: question_scores by name. Models that were asked elsewhere are there, under whatever that was. None if
+    nothing has a score.
     """
     metric, presentation = shown.metric, shown.presentation
     rows = means_of(tables["question_scores"], metric, shown.question_set, shown.judge)
@@ -50,10 +55,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart | None:
             y=alt.Y(
                 "question:N",
                 title=None,
-                # question_2 before question_10.
-                sort=sorted(
-                    set(rows["question"]), key=lambda name: [part.zfill(12) for part in re.split(r"(\d+)", name)]
-                ),
+                sort=sorted(set(rows["question"]), key=_by_number),
                 axis=alt.Axis(labelLimit=LABEL_LIMIT, labelFontSize=10, labelOverlap=False, domain=False, ticks=False),
             ),
             color=alt.Color("mean:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric)),

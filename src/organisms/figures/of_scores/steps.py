@@ -11,6 +11,8 @@ from organisms.plan.arms import ARM
 
 NOTHING = "No adapter from the middle of training was kept (training.keep_steps) and asked (`steps` in evaluations)."
 
+# The columns of the table last_steps: the step at which each finetune was finished.
+LAST_STEPS = dict.fromkeys(ARM, pl.String) | {"seed": pl.Int64, "last_step": pl.Int64}
 # At one step those of more arms would lie on each other.
 _MOST_WITH_INTERVALS = 6
 
@@ -18,7 +20,7 @@ _MOST_WITH_INTERVALS = 6
 def _by_step(table: pl.DataFrame, last_steps: pl.DataFrame, shown: Shown, by: list[str]) -> pl.DataFrame:
     """Means under the default and the training prompt, of arms that were asked under it at kept steps too, by `at`.
 
-    last_steps: the step at which each finetune was finished; where seeds differ the latest stands for an arm.
+    Where the last steps of seeds differ the latest stands for an arm.
     """
     rows = last_answers(
         table.filter(
