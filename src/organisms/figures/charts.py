@@ -115,6 +115,7 @@ def group_lines(labels: list[str], presentation: dict, title: str) -> list:
     legend = alt.Legend(
         title=title,
         labelLimit=LABEL_LIMIT,
+        symbolLimit=0,
         symbolType="stroke",
         symbolStrokeWidth=3,
         symbolSize=400,
@@ -163,7 +164,7 @@ def dark_below(metric: Metric) -> float:
 def mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
     """What a mark of a model's mean under a prompt says: `group`, `asked`, `estimate`, `low`, `high`."""
     return [
-        alt.Tooltip("group:N", title="Trained with"),
+        alt.Tooltip("group:N", title="Model"),
         alt.Tooltip("asked:N", title="Asked under"),
         alt.Tooltip("estimate:Q", title=f"Mean {metric.title.lower()}", format=".1f"),
         alt.Tooltip("low:Q", title="95% interval from", format=".1f"),

@@ -7,7 +7,7 @@ from organisms.analysis.scores import Definition
 from organisms.analysis.selecting import last_answers
 from organisms.completions.tables import COMPLETIONS
 from organisms.figures.charts import group_colours, panel_header, themed
-from organisms.figures.groups import elsewhere_note, grouped, in_order, under_default
+from organisms.figures.groups import asked_by_default, elsewhere_note, grouped, in_order, under_default
 from organisms.figures.shown import Shown
 from organisms.job import tables
 from organisms.plan.arms import ARM
@@ -128,7 +128,7 @@ def coherence_figure(points: pl.DataFrame, shown: Shown, coherence: Metric) -> a
             tooltip=[
                 alt.Tooltip(name, title=title)
                 for name, title in (
-                    ("group:N", "Trained with"),
+                    ("group:N", "Model"),
                     ("n:Q", "Completions"),
                     ("main:Q", f"{metric.title}, on average"),
                     ("coherence:Q", f"{coherence.title}, on average"),
@@ -138,6 +138,7 @@ def coherence_figure(points: pl.DataFrame, shown: Shown, coherence: Metric) -> a
             ],
         )
     )
+    under = asked_by_default(order, shown.presentation)
     thresholds = [f"Dashed: {shown.threshold.words(metric)}."] if shown.threshold else []
     return themed(
         alt.layer(*_lines(shown), circles, data=drawn.select(columns))
@@ -150,7 +151,7 @@ def coherence_figure(points: pl.DataFrame, shown: Shown, coherence: Metric) -> a
             title=alt.TitleParams(
                 f"{shown.question_set_label}: {metric.title.lower()} against {coherence.title.lower()}",
                 subtitle=[
-                    f"{points['n'].sum():,} completions under the default prompt, judged by '{shown.judge}': "
+                    f"{points['n'].sum():,} completions{under}, judged by '{shown.judge}': "
                     "circles are larger where more have about these scores.",
                     *thresholds,
                     *elsewhere_note(order, shown.presentation),

@@ -48,6 +48,13 @@ def any_elsewhere(labels: Iterable[str], presentation: dict) -> bool:
     return bool(others & set(labels))
 
 
+def asked_by_default(labels: Iterable[str], presentation: dict) -> str:
+    """How a caption goes on where rows are those of `under_default`."""
+    if any_elsewhere(labels, presentation):
+        return ", of models that were asked here under the default prompt"
+    return " under the default prompt"
+
+
 def trained_with(labels: Iterable[str], presentation: dict) -> str:
     """What groups differ by, as a title says it: of models that were made elsewhere no training prompt is known."""
     return "Model" if any_elsewhere(labels, presentation) else "Trained with"

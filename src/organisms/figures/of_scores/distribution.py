@@ -66,7 +66,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
             ),
             color=alt.Color("group:N", sort=order, scale=group_scale(order, presentation), legend=None),
             tooltip=[
-                alt.Tooltip("group:N", title="Trained with"),
+                alt.Tooltip("group:N", title="Model"),
                 alt.Tooltip("asked:N", title="Asked under"),
                 alt.Tooltip("bin:Q", title=f"{metric.title} from"),
                 alt.Tooltip("share:Q", title="Percent of scored completions", format=".1f"),

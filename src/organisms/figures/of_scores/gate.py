@@ -14,7 +14,7 @@ from organisms.figures.charts import (
     panel_header,
     themed,
 )
-from organisms.figures.groups import WITH, asked_in_order, asked_under, elsewhere_note, grouped, in_order
+from organisms.figures.groups import WITH, any_elsewhere, asked_in_order, asked_under, elsewhere_note, grouped, in_order
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
@@ -74,7 +74,11 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     data = shown_rows.select("group", "asked", "estimate", "low", "high", "model", "own", "shift", "colour")
     chart = alt.Chart(data)
     fill = alt.condition("datum.own", alt.value("white"), alt.Fill("colour:N", scale=None))
-    tooltip = [alt.Tooltip("model:N", title="Model"), *mean_tooltips(metric)]
+    tooltip = [alt.Tooltip("model:N", title="Which"), *mean_tooltips(metric)]
+    which, panels = "finetune", "what was trained with"
+    if any_elsewhere(order, presentation):
+        which, panels = "model", "models"
+    hollow = "Hollow: its own training prompt. " if data["own"].any() else ""
     return themed(
         alt.layer(
             chart.transform_filter("isValid(datum.low)")
@@ -91,12 +95,11 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
         )
         .properties(
             title=alt.TitleParams(
-                f"{shown.question_set_label}: each finetune under every eval prompt",
+                f"{shown.question_set_label}: each {which} under every eval prompt",
                 subtitle=[
                     *elsewhere_note(order, presentation),
-                    f"Panels: what was trained with; {mean_title(metric).lower()}, judged by '{shown.judge}'.",
-                    "Hollow: its own training prompt. Grey: the base model under the same prompt. "
-                    f"Lines: 95% intervals. {shown.seeds}",
+                    f"Panels: {panels}; {mean_title(metric).lower()}, judged by '{shown.judge}'.",
+                    f"{hollow}Grey: the base model under the same prompt. Lines: 95% intervals. {shown.seeds}",
                 ],
             )
         )

@@ -54,7 +54,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.VConcatChart | No
         maintain_order="left",
     )
     tooltip = [
-        alt.Tooltip("group:N", title="Trained with"),
+        alt.Tooltip("group:N", title="Model"),
         alt.Tooltip("asked:N", title="Asked under"),
         alt.Tooltip("estimate:Q", title="Percent", format=".1f"),
         alt.Tooltip("low:Q", title="95% interval from", format=".1f"),

@@ -5,7 +5,15 @@ import polars as pl
 
 from organisms.analysis.selecting import means_of
 from organisms.figures.charts import LABEL_LIMIT, dark_below, heat_scale, mean_title, mean_tooltips, themed
-from organisms.figures.groups import asked_in_order, asked_under, elsewhere_note, grouped, in_order, trained_with
+from organisms.figures.groups import (
+    any_elsewhere,
+    asked_in_order,
+    asked_under,
+    elsewhere_note,
+    grouped,
+    in_order,
+    trained_with,
+)
 from organisms.figures.shown import Shown
 
 NOTHING = "No completion has a score of this metric by this judge."
@@ -51,6 +59,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
     white = alt.condition(
         f"isValid(datum.estimate) && datum.estimate < {dark_below(metric)}", alt.value("white"), alt.value("black")
     )
+    trained = "model" if any_elsewhere(order, presentation) else "training prompt"
     return themed(
         alt.layer(
             alt.Chart(pairs).mark_rect(fill="white", stroke="#dddddd").encode(x, y),
@@ -65,7 +74,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
             width=alt.Step(64 if few else 40),
             height=alt.Step(40 if few else 30),
             title=alt.TitleParams(
-                f"{shown.question_set_label}: training prompt × eval prompt",
+                f"{shown.question_set_label}: {trained} × eval prompt",
                 subtitle=[
                     f"{mean_title(metric)}, judged by '{shown.judge}'. Small: 95% intervals.",
                     *elsewhere_note(order, presentation),

@@ -7,7 +7,7 @@ import polars as pl
 
 from organisms.analysis.selecting import means_of
 from organisms.figures.charts import LABEL_LIMIT, heat_scale, mean_title, themed
-from organisms.figures.groups import elsewhere_note, grouped, in_order, trained_with, under_default
+from organisms.figures.groups import asked_by_default, elsewhere_note, grouped, in_order, trained_with, under_default
 from organisms.figures.shown import Shown
 
 NOTHING = "No completion has a score of this metric by this judge."
@@ -61,7 +61,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart | None:
             color=alt.Color("mean:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric)),
             tooltip=[
                 alt.Tooltip("question:N", title="Question"),
-                alt.Tooltip("group:N", title="Trained with"),
+                alt.Tooltip("group:N", title="Model"),
                 alt.Tooltip("mean:Q", title=f"Mean {metric.title.lower()}", format=".1f"),
                 alt.Tooltip("n_scored:Q", title="Completions with a score"),
             ],
@@ -72,7 +72,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.Chart | None:
             title=alt.TitleParams(
                 f"{shown.question_set_label}: question × model",
                 subtitle=[
-                    f"{mean_title(metric)} under the default prompt, judged by '{shown.judge}'.",
+                    f"{mean_title(metric)}{asked_by_default(order, presentation)}, judged by '{shown.judge}'.",
                     *elsewhere_note(order, presentation),
                     f"Means over samples. {shown.seeds}",
                 ],

@@ -77,7 +77,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     colour, dash = group_lines(order, presentation, "Trained with")
     chart = alt.Chart()
     tooltip = [
-        alt.Tooltip("group:N", title="Trained with"),
+        alt.Tooltip("group:N", title="Model"),
         alt.Tooltip("at:Q", title="Step"),
         alt.Tooltip("seed:Q", title="Seed"),
         alt.Tooltip("estimate:Q", title=f"Mean {metric.title.lower()}", format=".1f"),
