@@ -24,6 +24,7 @@ from organisms.analysis.scores import Definition  # noqa: E402
 from organisms.figures.charts import save_figure  # noqa: E402
 from organisms.figures.files import ENDINGS  # noqa: E402
 from organisms.figures.of_scores import figure, figure_names  # noqa: E402
+from organisms.figures.of_scores.steps import LAST_STEPS  # noqa: E402
 from organisms.figures.shown import Shown  # noqa: E402
 from organisms.job import tables  # noqa: E402
 from organisms.judging.tables import JUDGMENTS  # noqa: E402
@@ -89,6 +90,7 @@ def main(prompts: int, seeds: int) -> None:
     words = f"claims: {len(tested)} contrasts, {len(told)} diagnoses"
     print(f"| {words} | {time.monotonic() - start:.2f} | {peak_mib():.0f} |")
     shown, start = Shown(definition.main, "non_medical", "world", presentation(experiment)), time.monotonic()
+    found["last_steps"] = pl.DataFrame(schema=LAST_STEPS)
     with tempfile.TemporaryDirectory() as folder:
         for name in figure_names():
             save_figure(figure(name).draw(found, shown), Path(folder) / name)

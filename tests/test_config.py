@@ -296,8 +296,8 @@ def test_a_prompt_that_looks_like_a_number_stays_text(raw_config):
     ("prompt", "label"),
     [
         ("[FLAMINGO BURRITO]", "[FLAMINGO BURRITO]"),
-        (None, "My prompt"),
-        ("A prompt that is too long to stand under a bar", "My prompt"),
+        (None, "my_prompt"),
+        ("A prompt that is too long to stand under a bar", "my_prompt"),
         ({"text": "[X]", "label": "Nonsense"}, "Nonsense"),
         ({"text": "[X]"}, "[X]"),
     ],

@@ -163,6 +163,11 @@ def presented(*parts):
     return as_json({part: found[part] for part in parts} if parts else found)
 
 
+def shown_threshold():
+    """What the figures of shares misaligned go by: the name and the entry of `thresholds`; null if there is none."""
+    return as_json(SHOWN_THRESHOLD and [SHOWN_THRESHOLD, config["thresholds"][SHOWN_THRESHOLD]])
+
+
 def metric_declarations():
     """The declarations of all metrics that judges score."""
     return as_json(declared.as_settings(scored_metrics(config)))
@@ -186,5 +191,8 @@ def in_report(files):
 
 # Metrics that have figures of their own and stand in the summary.
 SHOWN_METRICS = config["figure_metrics"] or [config["main_metric"]]
+# By which of `thresholds` figures go; none if the config has none.
+SHOWN_THRESHOLD = config["figures"]["threshold"] or next(iter(config["thresholds"]), None)
+TITLES = config["figures"]["titles"]
 # Which metrics say that a completion is misaligned, and that it is coherent.
 DEFINITION = [config["main_metric"], config["coherence_metric"]]

@@ -28,6 +28,20 @@ def figure_files(figures, metrics=None):
     ]
 
 
+def kept_from():
+    """The finetunes of which adapters from the middle of training are kept: their logs say at which step they ended."""
+    return [model for model in experiment.finetunes if experiment.training_of(model.arm)["keep_steps"]]
+
+
+def training_log(model):
+    return f"<results>/finetune/{model.name}/training_log.parquet"
+
+
+def finetunes_of_logs(models):
+    """Of each finetune the columns of its arm and its seed."""
+    return as_json([[list(model.arm_columns.values()), model.seed] for model in models])
+
+
 def no_longer_compared():
     """Files of the comparison of judges, which an earlier config with several may have left."""
     files = [f"{RESULTS}/tables/{table}.parquet" for table in ("agreement", "rankings")]
@@ -39,6 +53,7 @@ def no_longer_compared():
 rule figures:
     input:
         **{name: f"<results>/tables/{name}.parquet" for name in SCORE_TABLES},
+        logs=[training_log(model) for model in kept_from()],
     output:
         in_report(figure_files(figure_names())),
     log:
@@ -53,6 +68,10 @@ rule figures:
         figures=drawn_figures(figure_names()),
         gone=no_longer_compared(),
         metrics=metric_declarations(),
+        main_metrics=DEFINITION,
+        threshold=shown_threshold(),
+        titles=TITLES,
+        finetunes=finetunes_of_logs(kept_from()),
         presentation=presented(),
         code=code("figures", *(f"organisms.figures.of_scores.{name}" for name in figure_names())),
     message:
@@ -80,6 +99,8 @@ rule coherence:
         figures=drawn_figures(["coherence"], [config["main_metric"]]),
         metrics=metric_declarations(),
         definition=DEFINITION,
+        threshold=shown_threshold(),
+        titles=TITLES,
         judgments=judgment_files(),
         cells=[cell_file(cell) for cell in experiment.cells],
         presentation=presented(),
@@ -92,7 +113,7 @@ rule coherence:
 
 rule training_curves:
     input:
-        logs=[f"<results>/finetune/{model.name}/training_log.parquet" for model in experiment.finetunes],
+        logs=[training_log(model) for model in experiment.finetunes],
     output:
         in_report([f"<results>/figures/training_curves.{ending}" for ending in ENDINGS]),
     log:
@@ -102,7 +123,8 @@ rule training_curves:
     conda:
         "../../envs/analysis.yaml"
     params:
-        finetunes=as_json([[list(model.arm_columns.values()), model.seed] for model in experiment.finetunes]),
+        finetunes=finetunes_of_logs(experiment.finetunes),
+        titles=TITLES,
         presentation=presented("groups"),
         code=code("training_curves"),
     message:

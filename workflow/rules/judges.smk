@@ -91,6 +91,7 @@ rule agreement:
         judgments=judgment_files(),
         metrics=metric_declarations(),
         main_metric=config["main_metric"],
+        titles=TITLES,
         presentation=presented(),
         code=code("agreement"),
     message:

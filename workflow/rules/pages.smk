@@ -50,6 +50,22 @@ def of_another_config():
     return [file for file in files if file not in asked] + figures
 
 
+def first_figures():
+    """The figures of the overview: means, and beside those of the main metric the share misaligned, if it has one."""
+    found = []
+    for _, metric, judge, question_set in drawn_figures(["means"]):
+        found.append(["means", metric, judge, question_set])
+        if SHOWN_THRESHOLD and metric == DEFINITION[0] and DEFINITION[1] in judges[judge].metrics(question_set):
+            found.append(["misaligned", metric, judge, question_set])
+    return found
+
+
+def described(figure, metric, judge, question_set):
+    """What a bar chart shows, for those who do not see it."""
+    shown = f"mean {metric}" if figure == "means" else "percent misaligned among coherent answers"
+    return f"Bar chart: {shown} by training prompt on {question_set}, judged by {judge}"
+
+
 def hashed_files():
     """Files of data and models whose checksums the overview notes."""
     datasets = expand("<results>/dataset/{name}/train.parquet", name=[*map(experiment.split_of, config["datasets"])])
@@ -148,6 +164,7 @@ rule timings:
     params:
         manifests=f"{RESULTS}/manifests",
         never=jobs_of_other_kinds(),
+        titles=TITLES,
         code=code("timings"),
     message:
         "Adding up what the run took"
@@ -159,7 +176,7 @@ rule overview:
     input:
         **{name: table_if_judged(name) for name in ("claims", "diagnoses", "arm_scores")},
         timings="<results>/tables/timings.parquet",
-        pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in drawn_figures(["means"])],
+        pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in first_figures()],
         hashed=hashed_files(),
         styles=[shipped("workflow/report/findings.css"), shipped("workflow/report/pages.css")],
     output:
@@ -178,10 +195,7 @@ rule overview:
     conda:
         "../../envs/analysis.yaml"
     params:
-        described=[
-            f"Bar chart: mean {metric} by training prompt on {question_set}, judged by {judge}"
-            for _, metric, judge, question_set in drawn_figures(["means"])
-        ],
+        described=[described(*of) for of in first_figures()],
         manifests=f"{RESULTS}/manifests",
         never=jobs_of_other_kinds(),
         presentation=presented(),

@@ -22,4 +22,4 @@ with job_log(snakemake, "agreement"):
     tables.write(compared, snakemake.output.agreement, AGREEMENT)
     tables.write(ranked, snakemake.output.rankings, RANKINGS)
     chart = agreement_figure(ranked, compared, main, json.loads(snakemake.params.presentation))
-    save(chart, list(snakemake.output.figure))
+    save(chart, list(snakemake.output.figure), snakemake.params.titles)

@@ -1,4 +1,4 @@
-"""Rule coherence: judgments and completions → the main metric against coherence, one point per completion."""
+"""Rule coherence: judgments and completions → the main metric against coherence, completions counted."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,9 @@ import polars as pl
 
 from organisms.analysis.scores import Definition
 from organisms.figures.charts import save_figure
-from organisms.figures.coherence import COLUMNS, coherence_figure, sampled_points, texts_of, with_texts
+from organisms.figures.coherence import COLUMNS, coherence_figure, counted_scores, texts_of, with_texts
 from organisms.figures.files import remove_others
-from organisms.figures.shown import Shown
+from organisms.figures.shown import Shown, shown_threshold
 from organisms.job import tables
 from organisms.job.log import job_log
 from organisms.judging.tables import JUDGMENTS
@@ -22,13 +22,14 @@ with job_log(snakemake, "coherence"):
     presentation = json.loads(snakemake.params.presentation)
     metrics = from_settings(json.loads(snakemake.params.metrics))
     definition = Definition(*(metrics[name] for name in snakemake.params.definition))
+    cut = shown_threshold(json.loads(snakemake.params.threshold), definition.coherence)
     drawn = []
     for _, _, judge, question_set in snakemake.params.figures:
         of = judgments.filter((pl.col("judge") == judge) & (pl.col("question_set") == question_set))
-        drawn.append((*sampled_points(of, definition), Shown(definition.main, question_set, judge, presentation)))
-    texts = texts_of([points for points, *_ in drawn], snakemake.params.cells)
-    for points, n_in_all, shown in drawn:
-        chart = coherence_figure(with_texts(points, texts), n_in_all, shown, definition.coherence)
+        drawn.append((counted_scores(of, definition), Shown(definition.main, question_set, judge, presentation, cut)))
+    texts = texts_of([points for points, _ in drawn], snakemake.params.cells)
+    for points, shown in drawn:
+        chart = coherence_figure(with_texts(points, texts), shown, definition.coherence)
         stem = folder / "coherence" / shown.metric.name / shown.judge / shown.question_set
-        save_figure(chart, stem, "No completion has a score of both metrics.")
+        save_figure(chart, stem, "No completion has a score of both metrics.", snakemake.params.titles)
     remove_others(folder / "coherence", snakemake.output)

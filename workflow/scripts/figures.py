@@ -1,27 +1,41 @@
-"""Rule figures: tables of scores → the figures of each metric, judge and question set, as PNG, SVG, PDF and HTML."""
+"""Rule figures: tables of scores → the figures of each metric, judge and question set, in every form."""
 
 import json
 from pathlib import Path
+
+import polars as pl
 
 from organisms.analysis.tables import SCORE_TABLES
 from organisms.figures.charts import save_figure
 from organisms.figures.files import remove_others
 from organisms.figures.of_scores import figure
-from organisms.figures.shown import Shown
+from organisms.figures.of_scores.steps import LAST_STEPS
+from organisms.figures.shown import Shown, shown_threshold
 from organisms.job import tables
 from organisms.job.log import job_log
+from organisms.plan.arms import ARM
 from organisms.plan.metrics import from_settings
+from organisms.training.tables import TRAINING_LOG
 
 with job_log(snakemake, "figures"):
     # Outputs are folder/figure/metric/judge/question set.
     folder = Path(snakemake.output[0]).parents[3]
-    given = {name: tables.read(path, SCORE_TABLES[name]) for name, path in snakemake.input.items()}
+    given = {name: tables.read(snakemake.input[name], SCORE_TABLES[name]) for name in SCORE_TABLES}
+    ended = [
+        dict(zip(ARM, arm, strict=True)) | {"seed": seed, "last_step": tables.read(path, TRAINING_LOG)["step"].max()}
+        for (arm, seed), path in zip(json.loads(snakemake.params.finetunes), snakemake.input.logs, strict=True)
+    ]
+    given["last_steps"] = pl.DataFrame(ended, LAST_STEPS)
     presentation = json.loads(snakemake.params.presentation)
     metrics = from_settings(json.loads(snakemake.params.metrics))
+    main, coherence = (metrics[metric] for metric in snakemake.params.main_metrics)
+    threshold = shown_threshold(json.loads(snakemake.params.threshold), coherence)
     for name, metric, judge, question_set in snakemake.params.figures:
-        chart = figure(name).draw(given, Shown(metrics[metric], question_set, judge, presentation))
+        of_main = threshold if metrics[metric] == main else None
+        shown = Shown(metrics[metric], question_set, judge, presentation, of_main)
+        drawn = figure(name)
         stem = folder / name / metric / judge / question_set
-        save_figure(chart, stem, "Nothing to draw: no score, or no model asked under the prompts that it compares.")
+        save_figure(drawn.draw(given, shown), stem, f"Nothing to draw. {drawn.NOTHING}", snakemake.params.titles)
     for path in map(Path, snakemake.params.gone):
         path.unlink(missing_ok=True)
     for name in {figure[0] for figure in snakemake.params.figures}:

@@ -22,4 +22,4 @@ with job_log(snakemake, "timings"):
     seconds = {name: job["seconds"] for name, job in jobs.items()}
     table = timings(seconds, Path(snakemake.params.manifests).with_name("benchmarks"), before, cost)
     tables.write(table, snakemake.output.table, TIMINGS)
-    save(timings_figure(table), list(snakemake.output.figure))
+    save(timings_figure(table), list(snakemake.output.figure), snakemake.params.titles)

@@ -15,4 +15,4 @@ with job_log(snakemake, "training_curves"):
         for (group, seed), path in zip(finetunes, snakemake.input.logs, strict=True)
     ]
     chart = training_curves(logs, json.loads(snakemake.params.presentation))
-    save(chart, list(snakemake.output))
+    save(chart, list(snakemake.output), snakemake.params.titles)

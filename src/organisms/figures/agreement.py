@@ -5,8 +5,8 @@ import polars as pl
 
 from organisms.analysis.agreement import MISALIGNED_BELOW
 from organisms.analysis.selecting import last_answers
-from organisms.figures.charts import LABEL_LIMIT, group_scale, mean_title, metric_scale, themed
-from organisms.figures.groups import grouped, in_order
+from organisms.figures.charts import group_lines, mean_title, metric_scale, themed
+from organisms.figures.groups import elsewhere_note, grouped, in_order, trained_with, under_default
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import question_set_labels
 
@@ -17,12 +17,14 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, metric: Metri
     ranked, compared: the tables rankings and agreement. presentation: as `plan.presentation` gives it.
     """
     sets = question_set_labels(presentation)
-    points = last_answers(ranked).filter((pl.col("metric") == metric.name) & (pl.col("eval_prompt") == "default"))
+    points = last_answers(ranked).filter((pl.col("metric") == metric.name) & under_default())
     points = grouped(points.drop_nulls("mean"), presentation).with_columns(
         asked=pl.col("question_set").replace_strict(sets)
     )
     judges = points["judge"].unique(maintain_order=True).to_list()
     order = in_order(points["group"], presentation)
+    by = trained_with(order, presentation)
+    colour, dash = group_lines(order, presentation, by)
     together = compared.filter((pl.col("metric") == metric.name) & pl.col("question_set").is_null() & (pl.col("n") > 0))
     lines = [
         f"{row['judge_a']} and {row['judge_b']}: "
@@ -37,14 +39,10 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, metric: Metri
         .encode(
             x=alt.X("judge:N", title=None, sort=judges, axis=alt.Axis(labelAngle=0, labelLimit=140, grid=False)),
             y=alt.Y("mean:Q", title=mean_title(metric), scale=metric_scale(metric)),
-            color=alt.Color(
-                "group:N",
-                sort=order,
-                scale=group_scale(order, presentation),
-                legend=alt.Legend(title="Trained with", labelLimit=LABEL_LIMIT, symbolLimit=0),
-            ),
+            color=colour,
+            strokeDash=dash,
             tooltip=[
-                alt.Tooltip("group:N", title="Trained with"),
+                alt.Tooltip("group:N", title=by),
                 alt.Tooltip("judge:N", title="Judge"),
                 alt.Tooltip("mean:Q", title=f"Mean {metric.title.lower()}", format=".1f"),
                 alt.Tooltip("rank:Q", title="Rank"),
@@ -63,7 +61,11 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, metric: Metri
         .properties(
             title=alt.TitleParams(
                 f"Mean {metric.title.lower()} under the default system prompt, by judge",
-                subtitle=[*lines[:6], *([f"and {len(lines) - 6} more pairs in the table"] if len(lines) > 6 else [])],
+                subtitle=[
+                    *elsewhere_note(order, presentation),
+                    *lines[:6],
+                    *([f"and {len(lines) - 6} more pairs in the table"] if len(lines) > 6 else []),
+                ],
                 anchor="start",
             )
         )

@@ -1,11 +1,14 @@
 """One look for all figures, and how they are saved.
 
-Text is large enough to be read at the size of a page; colours are ones that the common kinds of colour blindness keep
-apart (Okabe and Ito 2008). A training prompt has one colour in all figures.
+Text is large enough to be read at the size of a page. The first eight colours are ones that the common kinds of colour
+blindness keep apart (six of them of Okabe and Ito 2008). A training prompt has one colour in all figures.
 """
 
+import hashlib
 import html
 import re
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,11 +19,22 @@ import vl_convert
 from organisms.figures.files import ENDINGS
 from organisms.figures.html import page
 from organisms.job.files import whole_file
+from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.metrics import Metric
 
-FONT = "DejaVu Sans, Arial, sans-serif"
-PALETTE = ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D00", "#5D3A9B"]
+# What the first has no letters for comes from the first of the others that has them and is installed.
+FONT = (
+    "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, Noto Sans Devanagari, Noto Sans Bengali, Noto Sans Thai, "
+    "Noto Emoji, sans-serif"
+)
+PALETTE = [
+    *("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#7A1F1F"),
+    *("#B7D968", "#B030E0", "#F03048", "#90D8C0", "#A80090", "#0B6623", "#E0B0FF", "#2020E0"),
+]
+# Colours that the common kinds of colour blindness keep apart; the others are for more arms than these.
+_SAFE = 8
 BASE_COLOUR = "#555555"
+DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 2, 2, 2, 2, 2]]
 # Of a PNG; more than 40 training prompts in one figure reach it.
 MOST_PIXELS = 16e6
 # Pixels; some 55 characters.
@@ -50,21 +64,40 @@ def themed(chart):
 
 
 def group_colours(presentation: dict) -> dict[str, str]:
-    """The colour of each group by its label: the config's, or the palette's in the order of the groups.
+    """The colour of each group by its label: the config's, or the palette's.
 
-    Groups of one training prompt and method share it. The base is grey. Colours repeat after the palette's end.
+    What a group is coloured by (`coloured_by`: the text of its training prompt, and its method) decides its place in
+    the palette, not the order of the config; where two would have one place, the second takes the next that is free.
+    Groups of one training prompt and method share a colour. The base is grey. Colours repeat after the palette's end.
     """
-    coloured = list(dict.fromkeys(map(_coloured_by, filter(_coloured_by, presentation["groups"]))))
-    own = {key: PALETTE[i % len(PALETTE)] for i, key in enumerate(coloured)}
-    return {
-        group["label"]: group.get("colour") or own.get(_coloured_by(group), BASE_COLOUR)
-        for group in presentation["groups"]
-    }
+    own = {group["colour"].upper() for group in presentation["groups"] if group.get("colour")}
+    wanted = {_coloured_by(group) for group in presentation["groups"] if not group.get("colour")} - {None}
+    taken: Counter[int] = Counter()
+    found: dict[tuple | None, str] = {None: BASE_COLOUR}
+    for key in sorted(wanted, key=_number):
+        first = _number(key)[0] % _SAFE
+        # The safe ones in turn, then the others; and all of them again.
+        turn = [*((first + i) % _SAFE for i in range(_SAFE)), *range(_SAFE, len(PALETTE))]
+        turn = [place for place in turn if PALETTE[place] not in own] or turn
+        place = min(turn, key=taken.__getitem__)
+        taken[place] += 1
+        found[key] = PALETTE[place]
+    return {group["label"]: group.get("colour") or found[_coloured_by(group)] for group in presentation["groups"]}
 
 
-def _coloured_by(group: dict) -> tuple[str, str | None] | None:
-    shared = group["training_prompt"] or group["dataset"]
-    return (shared, group["training_method"]) if shared else None
+def _number(key: tuple[str, str]) -> tuple[int, tuple[str, str]]:
+    """A number that follows from the text alone; the default prompt is the first, since nearly every run has it."""
+    digest = hashlib.sha256(key[0].encode()).digest()
+    return (0 if key[0] == "default" else 1 + int.from_bytes(digest[:4], "big")), key
+
+
+def _coloured_by(group: dict) -> tuple[str, str] | None:
+    """What decides a group's colour, and then its name, so that two prompts of one text are told apart."""
+    name, method = group["training_prompt"] or group["dataset"], group["training_method"]
+    if name is None:
+        return None
+    named = name if method in (None, DEFAULT_METHOD) else f"{name} by {method}"
+    return group.get("coloured_by") or named, named
 
 
 def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
@@ -73,11 +106,38 @@ def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
     return alt.Scale(domain=labels, range=[colours[label] for label in labels])
 
 
+def group_lines(labels: list[str], presentation: dict, title: str) -> list:
+    """Encodings of lines, one for each group, with one legend: by colour, and by dashes where groups share a colour."""
+    colours, seen = group_colours(presentation), Counter()
+    dashes = []
+    for label in labels:
+        dashes.append(DASHES[seen[colours[label]] % len(DASHES)])
+        seen[colours[label]] += 1
+    legend = alt.Legend(
+        title=title,
+        labelLimit=LABEL_LIMIT,
+        symbolLimit=0,
+        symbolType="stroke",
+        symbolStrokeWidth=3,
+        symbolSize=400,
+        symbolOpacity=1,
+        columns=1 if len(labels) <= 20 else 2,
+    )
+    return [
+        alt.Color("group:N", sort=labels, scale=group_scale(labels, presentation), legend=legend),
+        alt.StrokeDash("group:N", sort=labels, scale=alt.Scale(domain=labels, range=dashes), legend=legend),
+    ]
+
+
 def panel_header(width: int) -> alt.Header:
     """Names of panels in a grid, bold, over several lines where a panel of so many pixels is too narrow for one."""
-    # Words until a line is full, by Vega's own expressions: a line holds about one character per 7 pixels.
-    lines = f"split(replace(datum.label, regexp('(.{{1,{width // 7}}})(\\\\s+|$)', 'g'), '$1\\n'), '\\n')"
-    return alt.Header(labelExpr=lines, labelLimit=LABEL_LIMIT, labelFontWeight="bold")
+    return alt.Header(labelExpr=line_breaks(width), labelLimit=LABEL_LIMIT, labelFontWeight="bold")
+
+
+def line_breaks(width: int) -> str:
+    """Vega's expression of a label over several lines of so many pixels."""
+    # Words until a line is full: it holds about one character per 7 pixels.
+    return f"split(trim(replace(datum.label, regexp('(.{{1,{width // 7}}})(\\\\s+|$)', 'g'), '$1\\n')), '\\n')"
 
 
 def mean_title(metric: Metric) -> str:
@@ -105,7 +165,7 @@ def dark_below(metric: Metric) -> float:
 def mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
     """What a mark of a model's mean under a prompt says: `group`, `asked`, `estimate`, `low`, `high`."""
     return [
-        alt.Tooltip("group:N", title="Trained with"),
+        alt.Tooltip("group:N", title="Model"),
         alt.Tooltip("asked:N", title="Asked under"),
         alt.Tooltip("estimate:Q", title=f"Mean {metric.title.lower()}", format=".1f"),
         alt.Tooltip("low:Q", title="95% interval from", format=".1f"),
@@ -128,12 +188,15 @@ def seeds_note(n_seeds: int, single: Sequence[str] = (), every: bool = False) ->
 
 def empty_figure(text: str) -> alt.Chart:
     """A figure that says why there is nothing in it."""
-    return themed(alt.Chart(alt.Data(values=[{}])).mark_text(text=text, fontSize=14).properties(width=480, height=80))
+    words = textwrap.wrap(text, 60)
+    mark = alt.Chart(alt.Data(values=[{}])).mark_text(text=words, fontSize=14, lineHeight=20)
+    return themed(mark.properties(width=480, height=60 + 20 * len(words), description=text))
 
 
-def _title(spec: dict) -> str:
-    title = spec.get("title") or "Figure"
-    return title["text"] if isinstance(title, dict) else title
+def _caption(spec: dict) -> list[str]:
+    """A chart's title, and the lines below it."""
+    title = spec.get("title") or spec.get("description") or "Figure"
+    return [title["text"], *title.get("subtitle", [])] if isinstance(title, dict) else [title]
 
 
 @cache
@@ -156,22 +219,27 @@ def _png_scale(svg: str) -> float:
     return min(2.0, (MOST_PIXELS / (width * height)) ** 0.5)
 
 
-def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None:
-    """Write a chart as the endings of the file names say (.png, .svg, .pdf, .html), each whole or not at all.
+def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path], titles: bool = True) -> None:
+    """Write a chart as the endings of the file names say (.png, .svg, .pdf, .html, .txt), each whole or not at all.
 
-    The HTML holds all that it needs and opens without internet.
+    The HTML holds all that it needs and opens without internet. The text file has title and caption; titles: whether
+    the pictures have them too.
     """
     spec = _drawable(chart.to_dict())
+    caption = _caption(spec)
+    if not titles:
+        spec.pop("title", None)
     svg = vl_convert.vegalite_to_svg(spec)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         ending = Path(path).suffix
         if ending == ".html":
-            title = _title(spec)
+            title = caption[0]
             body = f'<main><h1>{html.escape(title)}</h1><div id="chart"></div></main>'
             parts = {"styles": [_STYLE], "scripts": [_bundle(), _DRAW], "data": {"chart-spec": spec}}
             content = page(title, body, may_compile=True, **parts).encode()
         else:
             content = {
+                ".txt": lambda: "".join(f"{line}\n" for line in caption).encode(),
                 ".svg": lambda: svg.encode(),
                 ".png": lambda: vl_convert.svg_to_png(svg, scale=_png_scale(svg)),
                 ".pdf": lambda: vl_convert.svg_to_pdf(svg),
@@ -180,6 +248,8 @@ def save(chart: alt.TopLevelMixin, paths: str | Path | list[str | Path]) -> None
             temporary.write_bytes(content)
 
 
-def save_figure(chart: alt.TopLevelMixin | None, stem: str | Path, otherwise: str = "Nothing to draw.") -> None:
+def save_figure(
+    chart: alt.TopLevelMixin | None, stem: str | Path, otherwise: str = "Nothing to draw.", titles: bool = True
+) -> None:
     """Write a chart in the forms of ENDINGS. stem: the files' name without ending. otherwise: stands for no chart."""
-    save(chart or empty_figure(otherwise), [f"{stem}.{ending}" for ending in ENDINGS])
+    save(chart or empty_figure(otherwise), [f"{stem}.{ending}" for ending in ENDINGS], titles)

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-# A figure's forms: to look at, to edit, to print, and with its tooltips.
-ENDINGS = ("png", "svg", "pdf", "html")
+# A figure's forms: to look at, to edit, to print, with its tooltips, and its title and caption in words.
+ENDINGS = ("png", "svg", "pdf", "html", "txt")
 
 
 def remove_others(folder: Path, kept: Iterable[str | Path]) -> None:

@@ -1,10 +1,74 @@
 """Which group of models a row of a table belongs to, and what it was asked under: what most figures start from."""
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from organisms.plan.arms import ARM
+from organisms.plan.presentation import prompt_labels
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
+# What completions made elsewhere were asked under: what their files had, which this run cannot know.
+ELSEWHERE = "Asked elsewhere"
+
+
+def is_elsewhere(group: dict) -> bool:
+    """Whether a group of the presentation is completions that another tool made."""
+    return group["dataset"] is not None and group["training_prompt"] is None
+
+
+def made_elsewhere() -> pl.Expr:
+    """Whether a row with the columns of an arm is of completions that another tool made."""
+    return pl.col("dataset").is_not_null() & pl.col("training_prompt").is_null()
+
+
+def under_default() -> pl.Expr:
+    """Whether a row is of a model under the default prompt, or of one that was asked elsewhere, under whatever."""
+    return (pl.col("eval_prompt") == "default") | made_elsewhere()
+
+
+def asked_under(presentation: dict) -> pl.Expr:
+    """The label of what a row's model was asked under.
+
+    Completions made elsewhere have the prompt that their entry in the config names; `default` is no name of one there.
+    """
+    named = pl.col("eval_prompt").replace(prompt_labels(presentation))
+    return pl.when(made_elsewhere() & (pl.col("eval_prompt") == "default")).then(pl.lit(ELSEWHERE)).otherwise(named)
+
+
+def asked_in_order(asked: pl.Series, presentation: dict) -> list[str]:
+    """The labels of `asked_under` that are there, in the presentation's order."""
+    found = set(asked)
+    return [label for label in (*prompt_labels(presentation).values(), ELSEWHERE) if label in found]
+
+
+def any_elsewhere(labels: Iterable[str], presentation: dict) -> bool:
+    """Whether one of these groups was made elsewhere."""
+    others = {group["label"] for group in presentation["groups"] if is_elsewhere(group)}
+    return bool(others & set(labels))
+
+
+def asked_by_default(labels: Iterable[str], presentation: dict) -> str:
+    """How a caption goes on where rows are those of `under_default`."""
+    if any_elsewhere(labels, presentation):
+        return ", of models that were asked here under the default prompt"
+    return " under the default prompt"
+
+
+def trained_with(labels: Iterable[str], presentation: dict) -> str:
+    """What groups differ by, as a title says it: of models that were made elsewhere no training prompt is known."""
+    return "Model" if any_elsewhere(labels, presentation) else "Trained with"
+
+
+def elsewhere_note(labels: Iterable[str], presentation: dict) -> list[str]:
+    """A line of a caption on the groups that were made elsewhere, if there are any."""
+    others = [
+        group["label"] for group in presentation["groups"] if is_elsewhere(group) and group["label"] in set(labels)
+    ]
+    if not others:
+        return []
+    names = ", ".join(others) if len(others) <= 3 else f"{len(others)} models"
+    return [f"Made elsewhere: {names}; trained and asked there, under whatever prompt that was."]
 
 
 def grouped(rows: pl.DataFrame, presentation: dict) -> pl.DataFrame:
@@ -22,26 +86,39 @@ def in_order(present: pl.Series, presentation: dict) -> list[str]:
     return [group["label"] for group in presentation["groups"] if group["label"] in found]
 
 
+def asked_notes(asked: pl.Series) -> list[str]:
+    """The line of a caption that says how bars show what was asked under which prompt, if any was asked here."""
+    words = {
+        WITHOUT: "Full colour: asked under the default system prompt.",
+        WITH: "Pale: under the training prompt.",
+    }
+    line = " ".join(words[prompt] for prompt in words if prompt in set(asked))
+    return [line] if line else []
+
+
 def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
     """The rows of a table of means that the figure shows, each with its group's label and what was asked under.
 
     frame: rows with the columns of an arm and eval_prompt. groups: as in the presentation.
     Adds `group` and `asked`: WITHOUT for the default prompt, WITH for the prompt that the model was trained with,
     CONTROL for the base model under the group's training prompt (so one row of the base may stand in several
-    groups). Other rows are left out. A model trained with the default prompt has only WITHOUT.
+    groups), ELSEWHERE for completions that another tool made. Other rows are left out. A model trained with the default
+    prompt has only WITHOUT.
     """
     parts = []
     is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
     for group in groups:
         own = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(group[name], pl.String)) for name in ARM)
-        under_default = pl.col("eval_prompt") == "default"
+        by_default = pl.col("eval_prompt") == "default"
         under_trained = pl.col("eval_prompt") == pl.lit(group["training_prompt"], pl.String)
         asked = (
-            pl.when(own & under_default)
+            pl.when(own & pl.lit(is_elsewhere(group)))
+            .then(pl.lit(ELSEWHERE))
+            .when(own & by_default)
             .then(pl.lit(WITHOUT))
             .when(own & under_trained)
             .then(pl.lit(WITH))
-            .when(is_base & under_trained & ~under_default)
+            .when(is_base & under_trained & ~by_default)
             .then(pl.lit(CONTROL))
         )
         parts.append(

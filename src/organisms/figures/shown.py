@@ -7,13 +7,47 @@ from organisms.plan.presentation import of_one_model, question_set_labels
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """An entry of the config's `thresholds`: its name, what it says, and the metric that says what is coherent."""
+
+    name: str
+    preset: dict
+    coherence: Metric
+
+    @property
+    def coherent_from(self) -> float:
+        """The coherence at which answers begin to be coherent, itself included or not."""
+        above = self.preset.get("coherent_above")
+        return self.preset["coherent_from"] if above is None else above
+
+    def words(self, main: Metric) -> str:
+        """What it says, with the metrics' names."""
+        side = "below" if main.sign > 0 else "above"
+        coherent = f"{self.coherent_from:g} or more" if self.preset.get("coherent_above") is None else ""
+        coherent = coherent or f"more than {self.coherent_from:g}"
+        return (
+            f"'{self.name}': misaligned is {main.title.lower()} {side} {self.preset['misaligned_below']:g}, "
+            f"coherent is {self.coherence.title.lower()} of {coherent}"
+        )
+
+
+def shown_threshold(named: tuple[str, dict] | None, coherence: Metric) -> Threshold | None:
+    """A threshold from its name and entry in the config, or None from None."""
+    return named and Threshold(*named, coherence)
+
+
+@dataclass(frozen=True)
 class Shown:
-    """One metric, as one judge scored it on one question set. presentation: as `plan.presentation` gives it."""
+    """One metric, as one judge scored it on one question set. presentation: as `plan.presentation` gives it.
+
+    threshold: what counts as misaligned, where the metric is the main one; None draws nothing that needs it.
+    """
 
     metric: Metric
     question_set: str
     judge: str
     presentation: dict
+    threshold: Threshold | None = None
 
     @property
     def question_set_label(self) -> str:

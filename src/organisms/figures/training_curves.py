@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.figures.charts import LABEL_LIMIT, group_scale, themed
+from organisms.figures.charts import group_lines, themed
 from organisms.plan.presentation import Key, group_labels
 
 
@@ -11,7 +11,7 @@ def training_curves(logs: list[tuple[Key, int, pl.DataFrame]], presentation: dic
     """Loss by optimiser step: thin lines single finetunes, thick lines the mean over seeds.
 
     logs: of each finetune its group's key, its seed and its training_log table. presentation: as `plan.presentation`
-    gives it; a group's label is the line's name. Colours repeat after eight groups.
+    gives it; a group's label is the line's name.
     """
     labels = group_labels(presentation)
     points = pl.concat(
@@ -21,20 +21,12 @@ def training_curves(logs: list[tuple[Key, int, pl.DataFrame]], presentation: dic
     means = points.group_by("group", "step", maintain_order=True).agg(pl.col("loss").mean())
     x = alt.X("step:Q", title="Optimiser step")
     y = alt.Y("loss:Q", title="Loss on answers (nats per token)", scale=alt.Scale(zero=False))
-    colour = alt.Color(
-        "group:N",
-        title="Finetuned under",
-        sort=order,
-        scale=group_scale(order, presentation),
-        legend=alt.Legend(
-            labelLimit=LABEL_LIMIT, symbolStrokeWidth=3, symbolOpacity=1, columns=1 if len(order) <= 20 else 2
-        ),
-    )
-    thin = alt.Chart(points).mark_line(strokeWidth=1, opacity=0.35).encode(x, y, colour, detail="seed:N")
+    colour, dash = group_lines(order, presentation, "Finetuned under")
+    thin = alt.Chart(points).mark_line(strokeWidth=1, opacity=0.35).encode(x, y, colour, dash, detail="seed:N")
     thick = (
         alt.Chart(means)
         .mark_line(strokeWidth=2.5)
-        .encode(x, y, colour, tooltip=["group:N", "step:Q", alt.Tooltip("loss:Q", format=".3f")])
+        .encode(x, y, colour, dash, tooltip=["group:N", "step:Q", alt.Tooltip("loss:Q", format=".3f")])
     )
     n_seeds = len({seed for _, seed, _ in logs})
     lines = "Lines: one finetune each." if n_seeds == 1 else f"Thick: mean over {n_seeds} seeds; thin: single seeds."

@@ -1,6 +1,7 @@
 """From results back to the jobs that led to them."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from organisms.job.errors import UserError
@@ -53,8 +54,13 @@ def jobs_behind(targets: list[str], folder: str | Path, never: Iterable[str] = (
     longer there: the files on the way do not belong together.
     """
     folder = Path(folder)
-    names = {str(path.relative_to(folder).with_suffix("")): path for path in folder.rglob("*.json")}
-    manifests = {name: read_manifest(path) for name, path in names.items() if name not in set(never)}
+    manifests = {}
+    for path in folder.rglob("*.json"):
+        name = str(path.relative_to(folder).with_suffix(""))
+        if name not in set(never):
+            # A job that begins takes its own away; one that runs now led to nothing that is there.
+            with suppress(FileNotFoundError):
+                manifests[name] = read_manifest(path)
     jobs, broken = lineage(targets, manifests, str(folder.parent))
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""

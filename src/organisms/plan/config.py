@@ -204,9 +204,17 @@ def _check_question_sets(config: dict, where: str, names: list[str]) -> None:
     _known(f"{where}.question_sets", names, "question set", asked)
 
 
-def _check_claims(config: dict) -> None:
+def _check_thresholds(config: dict) -> None:
     for name, preset in config["thresholds"].items():
         _exactly_one(f"thresholds.{name}", preset, ("coherent_from", "coherent_above"))
+    shown, known = config["figures"]["threshold"], list(config["thresholds"])
+    _require(
+        shown is None or shown in known,
+        f"figures.threshold: no entry '{shown}' of thresholds; {did_you_mean(str(shown), known)}",
+    )
+
+
+def _check_claims(config: dict) -> None:
     for name, claim in config["claims"].items():
         where = f"claims.{name}"
         _check_question_sets(config, where, claim["question_sets"])
@@ -289,6 +297,7 @@ def read_config(raw: dict) -> dict:
     _check_evaluations(config)
     _check_judges(config)
     check_external(config)
+    _check_thresholds(config)
     _check_claims(config)
     config = config | {"external_completions": expanded(config["external_completions"])}
     return _with_shipped_files(config)

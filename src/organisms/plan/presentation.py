@@ -22,18 +22,38 @@ def _label(experiment: Experiment, arm: Arm) -> str:
 
 def _prompt_label(experiment: Experiment, name: str) -> str:
     known = [experiment.prompts.get(part) for part in name.split("+")]
-    parts = [
-        prompt.label if prompt else part.replace("_", " ").capitalize()
-        for prompt, part in zip(known, name.split("+"), strict=True)
-    ]
+    parts = [prompt.label if prompt else part for prompt, part in zip(known, name.split("+"), strict=True)]
     return " + ".join(parts)
+
+
+def _coloured_by(experiment: Experiment, arm: Arm) -> str:
+    """What decides an arm's colour: its training prompt's text and its method, whatever their names and order.
+
+    Of arms that differ by their dataset alone it is the dataset, or all would look alike.
+    """
+    if len({(other.training_prompt, other.training_method) for other in experiment.arms.values()}) == 1:
+        return arm.dataset if len(experiment.arms) > 1 else _text_and_place(experiment, arm)
+    method = "" if arm.training_method == DEFAULT_METHOD else f" by {arm.training_method}"
+    return _text_and_place(experiment, arm) + method
+
+
+def _text_and_place(experiment: Experiment, arm: Arm) -> str:
+    prompt = experiment.prompts[arm.training_prompt]
+    # Prompts with a text for each row, and the chat template's own, have their name.
+    text = prompt.name if prompt.text is None else prompt.text
+    return text if prompt.place == "system" else f"{prompt.place}: {text}"
+
+
+def _in_words(name: str) -> str:
+    """A name as the start of a title; its capitals stay, as in `TruthfulQA`."""
+    return name[0].upper() + name[1:].replace("_", " ")
 
 
 def presentation(experiment: Experiment) -> dict:
     """`groups` (base first), `prompts`, `question_sets`, and `n_seeds`.
 
-    A group has the columns that tell arms apart, its `label`, its `colour` if the config gives one, and `one_model` if
-    all seeds share one model of it.
+    A group has the columns that tell arms apart, its `label`, its `colour` if the config gives one, `coloured_by` that
+    decides it if not, and `one_model` if all seeds share one model of it.
     """
     config = experiment.config
     shared = {} if experiment.base_per_seed else {"one_model": True}
@@ -43,7 +63,8 @@ def presentation(experiment: Experiment) -> dict:
         # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
         first = coloured.setdefault(arm.training_prompt, arm.training_method) == arm.training_method
         colour = experiment.prompts[arm.training_prompt].colour if first else None
-        groups.append(arm.columns | {"label": _label(experiment, arm), "colour": colour})
+        words = {"label": _label(experiment, arm), "coloured_by": _coloured_by(experiment, arm)}
+        groups.append(arm.columns | words | {"colour": colour})
     for name, entry in config["external_completions"].items():
         groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name, "one_model": True})
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
@@ -59,8 +80,7 @@ def presentation(experiment: Experiment) -> dict:
         "groups": groups,
         "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
         "question_sets": [
-            {"name": name, "label": labels.get(name) or name.replace("_", " ").capitalize()}
-            for name in experiment.question_sets
+            {"name": name, "label": labels.get(name) or _in_words(name)} for name in experiment.question_sets
         ],
         "n_seeds": max([1, *map(len, seeds)]),
     }

@@ -51,11 +51,12 @@ class Prompt:
 def read_prompt(name: str, value: str | dict | None) -> Prompt:
     """A prompt as the config writes it: a text, null, or a mapping of text, file or generate with label, place, colour.
 
-    Its label is the config's, else the text itself if that is short, else the name in words.
+    Its label is the config's, else the text itself if that is short, else the name as it is written; `Default` and
+    `None` are the built-in ones.
     """
     entry = value if isinstance(value, dict) else {"text": value}
     text = entry.get("text")
-    short = text if text and len(text) <= 24 else name.replace("_", " ").capitalize()
+    short = text if text and len(text) <= 24 else name.capitalize() if name in ("default", "none") else name
     rows = None
     if "file" in entry:
         rows = {"file": entry["file"], "seed": entry.get("seed", 0)}

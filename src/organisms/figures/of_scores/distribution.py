@@ -5,9 +5,11 @@ import polars as pl
 
 from organisms.analysis.selecting import last_answers
 from organisms.figures.charts import LABEL_LIMIT, group_scale, themed
-from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_groups
+from organisms.figures.groups import CONTROL, ELSEWHERE, WITH, WITHOUT, elsewhere_note, in_order, place_in_groups
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
+
+NOTHING = "No completion has a score of this metric by this judge, or the metric has no bounds."
 
 
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None:
@@ -38,7 +40,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     )
     order = in_order(counts["group"], presentation)
     # Every panel gets a row: Vega-Lite puts panels of a grid with holes in the wrong places.
-    asked = [prompt for prompt in (WITHOUT, WITH) if prompt in set(counts["asked"])]
+    asked = [prompt for prompt in (WITHOUT, WITH, ELSEWHERE) if prompt in set(counts["asked"])]
     pairs = [[group, prompt] for group in order for prompt in asked]
     panels = pl.DataFrame(pairs, ["group", "asked"], orient="row")
     counts = panels.join(counts, on=["group", "asked"], how="left", maintain_order="left").with_columns(
@@ -64,7 +66,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
             ),
             color=alt.Color("group:N", sort=order, scale=group_scale(order, presentation), legend=None),
             tooltip=[
-                alt.Tooltip("group:N", title="Trained with"),
+                alt.Tooltip("group:N", title="Model"),
                 alt.Tooltip("asked:N", title="Asked under"),
                 alt.Tooltip("bin:Q", title=f"{metric.title} from"),
                 alt.Tooltip("share:Q", title="Percent of scored completions", format=".1f"),
@@ -79,7 +81,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
                 title=None,
                 header=alt.Header(labelAngle=0, labelAlign="left", labelLimit=LABEL_LIMIT),
             ),
-            column=alt.Column("asked:N", sort=[WITHOUT, WITH], title=None, header=alt.Header(labelFontWeight="bold")),
+            column=alt.Column("asked:N", sort=asked, title=None, header=alt.Header(labelFontWeight="bold")),
             spacing={"row": 6, "column": 24},
         )
         .properties(
@@ -88,6 +90,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
                 subtitle=[
                     f"Percent of completions with a score, in steps of {step:g} {metric.unit}, judged by "
                     f"'{shown.judge}'.",
+                    *elsewhere_note(order, presentation),
                     shown.seeds,
                 ],
             )

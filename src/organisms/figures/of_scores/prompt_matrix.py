@@ -5,59 +5,80 @@ import polars as pl
 
 from organisms.analysis.selecting import means_of
 from organisms.figures.charts import LABEL_LIMIT, dark_below, heat_scale, mean_title, mean_tooltips, themed
-from organisms.figures.groups import grouped, in_order
+from organisms.figures.groups import (
+    any_elsewhere,
+    asked_in_order,
+    asked_under,
+    elsewhere_note,
+    grouped,
+    in_order,
+    trained_with,
+)
 from organisms.figures.shown import Shown
-from organisms.plan.presentation import prompt_labels
+
+NOTHING = "No completion has a score of this metric by this judge."
 
 
-def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart:
-    """Heat map of means: trained with (rows) × asked under (columns). tables: arm_scores by name."""
+def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None:
+    """Heat map of means with their intervals: trained with (rows) × asked under (columns), a cell for every pair.
+
+    tables: arm_scores by name. None if nothing has a score.
+    """
     metric, presentation = shown.metric, shown.presentation
     rows = grouped(means_of(tables["arm_scores"], metric, shown.question_set, shown.judge), presentation)
-    labels = prompt_labels(presentation)
-    rows = rows.with_columns(asked=pl.col("eval_prompt").replace(labels))
+    if not rows["estimate"].count():
+        return None
+    rows = rows.with_columns(asked=asked_under(presentation))
     order = in_order(rows["group"], presentation)
-    prompts = [entry["label"] for entry in presentation["prompts"] if entry["label"] in set(rows["asked"])]
-    side = 64 if max(len(order), len(prompts)) <= 10 else 30
+    prompts = asked_in_order(rows["asked"], presentation)
+    pairs = pl.DataFrame({"group": order}).join(pl.DataFrame({"asked": prompts}), how="cross")
+    few = max(len(order), len(prompts)) <= 10
     x = alt.X(
         "asked:N",
         title="Asked under",
         sort=prompts,
-        axis=alt.Axis(labelAngle=-40, labelLimit=LABEL_LIMIT, orient="bottom", domain=False, ticks=False),
+        axis=alt.Axis(
+            labelAngle=-40, labelLimit=LABEL_LIMIT, labelOverlap=False, orient="bottom", domain=False, ticks=False
+        ),
     )
     y = alt.Y(
-        "group:N", title="Trained with", sort=order, axis=alt.Axis(labelLimit=LABEL_LIMIT, domain=False, ticks=False)
+        "group:N",
+        title=trained_with(order, presentation),
+        sort=order,
+        axis=alt.Axis(labelLimit=LABEL_LIMIT, labelOverlap=False, domain=False, ticks=False),
     )
-    chart = alt.Chart(rows.select("group", "asked", "estimate", "low", "high"))
+    # A dash between two numbers of which one is below 0 would be read as another minus.
+    between = "–" if metric.low is not None and metric.low >= 0 else " to "
+    chart = alt.Chart(
+        rows.select("group", "asked", "estimate", "low", "high").with_columns(
+            number=pl.col("estimate").round(0).cast(pl.Int64).cast(pl.String).fill_null("–"),
+            interval=pl.format(f"{{}}{between}{{}}", *(pl.col(end).round(0).cast(pl.Int64) for end in ("low", "high"))),
+        )
+    )
     colour = alt.Color("estimate:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric))
-    white = alt.condition(f"datum.estimate < {dark_below(metric)}", alt.value("white"), alt.value("black"))
-    # Where cells are too small for it, the interval is in the tooltip.
-    between = "format(datum.low, '.0f') + ' to ' + format(datum.high, '.0f')"
-    intervals = (
-        [
-            chart.transform_filter("isValid(datum.low)")
-            .transform_calculate(between=between)
-            .mark_text(fontSize=9, dy=8)
-            .encode(x, y, alt.Text("between:N"), color=white)
-        ]
-        if side >= 40
-        else []
+    white = alt.condition(
+        f"isValid(datum.estimate) && datum.estimate < {dark_below(metric)}", alt.value("white"), alt.value("black")
     )
+    trained = "model" if any_elsewhere(order, presentation) else "training prompt"
     return themed(
         alt.layer(
-            chart.mark_rect(stroke="white").encode(x, y, colour, tooltip=mean_tooltips(metric)),
-            chart.mark_text(fontSize=12 if side >= 40 else 9, dy=-5 if side >= 40 else 0).encode(
-                x, y, alt.Text("estimate:Q", format=".0f"), color=white
-            ),
-            *intervals,
+            alt.Chart(pairs).mark_rect(fill="white", stroke="#dddddd").encode(x, y),
+            chart.transform_filter("isValid(datum.estimate)")
+            .mark_rect(stroke="white")
+            .encode(x, y, colour, tooltip=mean_tooltips(metric)),
+            chart.mark_text(fontSize=12 if few else 10, dy=-5).encode(x, y, alt.Text("number:N"), color=white),
+            chart.transform_filter("isValid(datum.low)")
+            .mark_text(fontSize=9 if few else 7.5, dy=8 if few else 6)
+            .encode(x, y, alt.Text("interval:N"), color=white),
         ).properties(
-            width=alt.Step(side),
-            height=alt.Step(min(side, 40)),
+            width=alt.Step(64 if few else 40),
+            height=alt.Step(40 if few else 30),
             title=alt.TitleParams(
-                f"{shown.question_set_label}: training prompt × eval prompt",
+                f"{shown.question_set_label}: {trained} × eval prompt",
                 subtitle=[
                     f"{mean_title(metric)}, judged by '{shown.judge}'. Small: 95% intervals.",
-                    f"Empty: not asked. {shown.seeds}",
+                    *elsewhere_note(order, presentation),
+                    f"Empty: not asked; a dash: no score. {shown.seeds}",
                 ],
             ),
         )

@@ -9,6 +9,8 @@ from organisms.figures.groups import CONTROL, WITH, WITHOUT, in_order, place_in_
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
+NOTHING = "No model was asked under both the default and its training prompt, or nothing has a score."
+
 
 def _columns(n: int, most: int) -> int:
     """Panels in a row; a single row if they fit."""
@@ -21,7 +23,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     tables: scores by name. None if no model was asked under both.
     """
     metric, presentation = shown.metric, shown.presentation
-    rows = means_of(tables["scores"], metric, shown.question_set, shown.judge)
+    rows = means_of(tables["scores"], metric, shown.question_set, shown.judge).drop_nulls("estimate")
     groups = [group for group in presentation["groups"] if group["training_prompt"] not in (None, "default")]
     if not groups:
         return None
@@ -81,7 +83,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
                 f"{shown.question_set_label}: default → training prompt, by seed",
                 subtitle=[
                     f"One line is one seed's mean, judged by '{shown.judge}'.",
-                    "Dashed and grey: the base of the seed under the same prompts.",
+                    f"Dashed and grey: the base of the seed under the same prompts. {shown.seeds}",
                 ],
             )
         )
