@@ -260,6 +260,17 @@ def test_the_archive_has_what_a_paper_needs_and_no_weights(rerun):
     assert path.read_bytes() == before
 
 
+def test_a_manifest_that_its_own_job_takes_away_meanwhile_is_none(tmp_path):
+    """As of figures that are drawn while times are added up."""
+    scores = tmp_path / "results" / "scores.parquet"
+    scores.parent.mkdir()
+    scores.write_text("scores")
+    folder = scores.parent / "manifests"
+    write_manifest(job_manifest("scores", {}, [], [str(scores)], 1.0, str(scores.parent)), folder / "scores.json")
+    (folder / "figures.json").symlink_to(folder / "gone")
+    assert jobs_behind([str(scores)], folder).keys() == {"scores"}
+
+
 def test_times_are_of_all_that_made_the_results_and_of_no_job_of_an_older_config(tmp_path):
     results = tmp_path / "results"
     adapter = results / "finetune" / "a-seed0" / "adapter" / "adapter_model.safetensors"
@@ -290,7 +301,7 @@ def test_times_are_of_all_that_made_the_results_and_of_no_job_of_an_older_config
         CONFIG,
         input=inputs | {"scores": str(scores), "cost": []},
         output={"table": str(results / "t.parquet"), "figure": [str(results / "t.svg")]},
-        params={"manifests": str(results / "manifests"), "never": ["local_judgments/j"]},
+        params={"manifests": str(results / "manifests"), "never": ["local_judgments/j"], "titles": True},
     )
     found = tables.read(results / "t.parquet", TIMINGS)
     assert dict(zip(found["rule"], found["seconds"], strict=True)) == {
