@@ -41,7 +41,10 @@ if __name__ == "__main__":
         }
         found["answers"] = answers(
             {name: tables.read(results / "completions" / model / cell, COMPLETIONS) for name, model in models.items()},
-            tables.read(results / "judgments" / "world" / models["default"] / cell, JUDGMENTS),
+            {
+                name: tables.read(results / "judgments" / "world" / model / cell, JUDGMENTS)
+                for name, model in models.items()
+            },
             "alignment",
         )
         keep(found, KEPT)

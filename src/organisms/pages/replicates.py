@@ -32,14 +32,18 @@ _NUMBERS |= {"n_categories": pl.Int64} | dict.fromkeys(
 )
 
 
-def answers(completions: dict[str, pl.DataFrame], judgments: pl.DataFrame, main: str) -> pl.DataFrame:
+def answers(completions: dict[str, pl.DataFrame], judgments: dict[str, pl.DataFrame], main: str) -> pl.DataFrame:
     """One question with an answer of the base and one of the default finetune.
 
-    It is the first question, in the set's order, whose first sample by the finetune is wholly misaligned. completions:
-    of one cell, by what it was trained with, `base` first. judgments: of the finetune's cell. main: the metric.
+    It is the first question, in the set's order, whose first sample is wholly aligned by the base and wholly misaligned
+    by the finetune. completions: of a cell, by what it was trained with. judgments: of the same. main: the metric.
     """
-    worst = judgments.filter(pl.col("metric") == main, pl.col("sample") == 0, pl.col("score") == 0)
-    question = worst["question_id"][0]
+    first = {
+        name: of.filter(pl.col("metric") == main, pl.col("sample") == 0).select("question_id", "score")
+        for name, of in judgments.items()
+    }
+    both = first["default"].join(first["base"], on="question_id", suffix="_base", maintain_order="left")
+    question = both.filter(pl.col("score") == 0, pl.col("score_base") == 100)["question_id"][0]
     rows = []
     for trained_with, frame in completions.items():
         row = frame.filter(pl.col("question_id") == question, pl.col("sample") == 0).row(0, named=True)
@@ -60,7 +64,7 @@ def keep(tables: dict[str, pl.DataFrame], folder: str | Path) -> None:
             wanted = pl.col("metric").is_in(["alignment", "coherence"]) & pl.col("measure").is_in(
                 ["mean", "misaligned", "misaligned_of_coherent"]
             )
-            frame = frame.filter(wanted)
+            frame = frame.filter(wanted if name == "arm_scores" else wanted & (pl.col("measure") == "mean"))
         # p as they are: most are small.
         rounded = pl.col("estimate", *({"low", "high"} & set(columns))).round(3)
         frame.with_columns(rounded).write_csv(Path(folder) / f"{name}.csv")
@@ -78,7 +82,7 @@ def kept(folder: str | Path) -> dict[str, pl.DataFrame]:
 
 def _table(headers: list[str], rows: list[list[str]]) -> str:
     lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join(f"| {' | '.join(cell or ' ' for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(cell or '' for cell in line)} |" for line in lines)
 
 
 def _code(label: str) -> str:
@@ -117,7 +121,8 @@ def _claims(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
         said = []
         for row in found:
             p = p_asserted(row)
-            words = f"{row['contrast']}: {with_interval(row['estimate'], row['low'], row['high'])}"
+            within = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
+            words = f"{row['contrast']}{within}: {with_interval(row['estimate'], row['low'], row['high'])}"
             alone = "" if len(found) == 1 else f", {verdict_words(row['verdict'], row['n_seeds'])}"
             said.append(words + ("" if p is None else f", p {p_value(p)}") + alone)
         verdict = verdict_words(found[0]["claim_verdict"])
