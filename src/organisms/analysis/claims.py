@@ -208,8 +208,12 @@ def _row(judge: str, contrast: Contrast, sides: Sides, lengths: Sides, metrics: 
     )
 
 
-def _check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast], sides: Sides) -> None:
-    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result."""
+def check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> None:
+    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result.
+
+    of_questions: the question_scores table.
+    """
+    sides = Sides(of_questions, MEASURE)
     judges = of_questions["judge"].unique(maintain_order=True).to_list()
     for contrast in contrasts:
         measure = [getattr(contrast, name) for name in MEASURE]
@@ -239,7 +243,7 @@ def claims(
     """Rows of the claims table: each contrast by each judge.
 
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
-    by name. Raises UserError if a contrast has no rows to compare.
+    by name.
     """
     measures = pl.DataFrame(
         [[getattr(contrast, name) for name in MEASURE] for contrast in contrasts],
@@ -249,7 +253,6 @@ def claims(
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
     sides, lengths = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
-    _check_compared(of_questions, contrasts, sides)
     for judge in of_questions["judge"].unique(maintain_order=True):
         of_judge = [row for contrast in contrasts if (row := _row(judge, contrast, sides, lengths, metrics))]
         for name in ("p", "p_against"):
