@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from organisms.analysis.claims import (
+    check_compared,
     claim_grid,
     claims,
     corrected,
@@ -336,13 +337,14 @@ def no_lengths(like):
 
 def test_a_claim_that_has_nothing_to_compare_is_an_error(of_questions):
     def tested(one):
-        return claims(of_questions, CLAIM_GRID.frame(), no_lengths(of_questions), [one], METRICS)
+        check_compared(of_questions, [one])
 
     with pytest.raises(UserError, match=r"claims\.C: .* on s: no judge has the mean of medical of all sides"):
         tested(contrast(DEFAULT, BASE, "lower", metric="medical"))
     unasked = Side("d", "bird", "default", "elsewhere")
     with pytest.raises(UserError, match="no judge has the mean of alignment of all sides"):
         tested(contrast(unasked, BASE, "lower"))
+    tested(contrast(DEFAULT, BASE, "lower"))
     of_questions = of_questions.with_columns(
         question_id=pl.when(pl.col("training_prompt") == "bird").then(pl.lit("own")).otherwise("question_id")
     )

@@ -2,7 +2,7 @@
 
 import json
 
-from organisms.analysis.claims import claim_grid, claims
+from organisms.analysis.claims import check_compared, claim_grid, claims
 from organisms.analysis.diagnoses import diagnoses
 from organisms.analysis.scores import Definition
 from organisms.analysis.tables import CLAIM_TABLES, LENGTH_EFFECT, QUESTION_CUTS, QUESTION_SCORES
@@ -16,6 +16,7 @@ with job_log(snakemake, "claims"):
     metrics = from_settings(json.loads(snakemake.params.metrics))
     definition = Definition(*(metrics[name] for name in snakemake.params.definition))
     claimed = contrasts.from_settings(json.loads(snakemake.params.contrasts))
+    check_compared(of_questions, claimed)
     clusters = snakemake.params.clusters
     grid = claim_grid(tables.read(snakemake.input.question_cuts, QUESTION_CUTS), claimed, clusters)
     lengths = tables.read(snakemake.input.length_effect, LENGTH_EFFECT)

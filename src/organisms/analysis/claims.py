@@ -341,8 +341,12 @@ def _row(
     )
 
 
-def _check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast], sides: Sides) -> None:
-    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result."""
+def check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> None:
+    """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result.
+
+    of_questions: the question_scores table.
+    """
+    sides = Sides(of_questions, MEASURE)
     judges = of_questions["judge"].unique(maintain_order=True).to_list()
     for contrast in contrasts:
         measure = [getattr(contrast, name) for name in MEASURE]
@@ -372,7 +376,7 @@ def claims(
 
     of_questions, grid, length_effect: the tables question_scores, claim_grid and length_effect. metrics: declarations
     by name. main: the metric that says what is misaligned; None takes the contrast's own. clusters:
-    `question_clusters` of the config. Raises UserError if a contrast has no rows to compare.
+    `question_clusters` of the config.
     """
     measures = pl.DataFrame(
         [[LENGTH.name, "mean", None], *([getattr(contrast, name) for name in MEASURE] for contrast in contrasts)],
@@ -382,7 +386,6 @@ def claims(
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
     sides, slopes = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
     rows = []
-    _check_compared(of_questions, contrasts, sides)
     for judge in of_questions["judge"].unique(maintain_order=True):
         found = (_row(judge, contrast, sides, slopes, metrics, clusters) for contrast in contrasts)
         of_judge = [row for row in found if row]
