@@ -259,14 +259,15 @@ def test_one_answer_without_a_score_does_not_make_questions_differ_that_do_not()
     rows = question_rows(None, "default", [[100.0] * 10] * 3) + question_rows("default", "default", values)
     asked = [contrast(DEFAULT, BASE, "equal")]
     plain = claimed(rows, asked)["C"]
-    lacking = claimed([row | ({"n_scored": 49} if i == 0 else {}) for i, row in enumerate(rows)], asked)["C"]
+    lacking = claimed([row | ({"n_scored": 49} if i == 30 else {}) for i, row in enumerate(rows)], asked)["C"]
     assert plain["low"] < -10
     assert lacking["low"] == pytest.approx(plain["low"], rel=0.01)
     assert (lacking["verdict"], plain["verdict"]) == ("inconclusive", "inconclusive")
-    uneven = np.array([0, 0, 0, 0, 1, 1, 2, 3, 4, 4])
-    found = crossed_estimate(np.array(values) - 100, uneven)
-    assert found.few_differ
-    assert not crossed_estimate(np.array([np.arange(10.0)]), uneven).few_differ
+    uneven = np.repeat(range(6), [6, 5, 4, 3, 2, 1])
+    one = np.zeros((3, 21))
+    one[:, -1] = -10
+    assert crossed_estimate(one, uneven).few_differ
+    assert not crossed_estimate(np.array([np.arange(21.0)]), uneven).few_differ
 
 
 def test_a_claim_needs_all_its_contrasts():

@@ -175,10 +175,10 @@ CONTRASTS = [
 DIAGNOSED = [
     {name: columns_of(arm, 0)[name] for name in oracle.ARM} | {"own_domain": own, "others": others}
     for arm, own, others in (
-        ("default", ["own"], ["other", "broad"]),
-        ("bird", [], ["own", "other"]),
-        ("kl", ["own"], []),
-        ("one", ["broad"], ["own"]),
+        ("default", [], ["broad"]),
+        ("bird", ["own", "broad"], ["own", "other"]),
+        ("kl", ["broad"], []),
+        ("one", ["broad"], ["other"]),
     )
 ]
 

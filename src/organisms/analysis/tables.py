@@ -166,7 +166,9 @@ VARIANCE = Table(
     | {"metric": Column(pl.String, "name of the metric")}
     | _N
     | {
-        "n_samples": Column(pl.Float64, "scored completions of a question and seed, on average"),
+        "n_samples": Column(
+            pl.Float64, "scored completions of a question and seed, on average; of questions that have any"
+        ),
         "seed_variance": Column(pl.Float64, f"between seeds, {_PART}; null with one seed", nullable=True),
         "question_variance": Column(
             pl.Float64,
@@ -211,8 +213,10 @@ CLAIMS = Table(
         "margin": Column(pl.Float64, "differences below this count as none, in points of the metric or percent"),
     }
     | {
-        "a_estimate": Column(pl.Float64, "estimate of side a", nullable=True),
-        "b_estimate": Column(pl.Float64, "estimate of side b", nullable=True),
+        "a_estimate": Column(
+            pl.Float64, "estimate of side a, of the questions and seeds that are compared", nullable=True
+        ),
+        "b_estimate": Column(pl.Float64, "estimate of side b, of the same", nullable=True),
     }
     | {name: column for name, column in _INTERVAL.items() if name in ("se", "df")}
     | {
@@ -266,7 +270,7 @@ CLAIMS = Table(
             pl.String,
             "`supported`, `contradicted`, `below margin` (of the claimed direction and surely smaller than the "
             "margin), `inconclusive`, `too few seeds` (fewer than three: no verdict, what was seen is about these "
-            "seeds), or `not tested` (one side has no score, or one question alone has one on both)",
+            "seeds), or `not tested` (one side has no score, no seed has one on both, or one question alone has)",
         ),
         "claim_verdict": Column(
             pl.String,
