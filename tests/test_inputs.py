@@ -137,8 +137,8 @@ def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):
     ("change", "names"),
     [
         (
-            lambda c: c["training_prompts"].update(long_one="x" * 30, Long_one="y" * 30),
-            "training_prompts.long_one and training_prompts.Long_one: figures would show both as 'Long one'",
+            lambda c: c["training_prompts"].update(long_one="x" * 30, other={"text": "y" * 30, "label": "long_one"}),
+            "training_prompts.long_one and training_prompts.other: figures would show both as 'long_one'",
         ),
         (
             lambda c: c["training_prompts"].update(again="[FLAMINGO  BURRITO]"),

@@ -765,6 +765,11 @@ def test_snakemakes_report_opens_with_the_answer(chromium, finished):
 
 def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
     text = (finished.folder / "results" / "overview" / "index.html").read_text(encoding="utf-8")
+    first = [re.search('alt="([^"]*)"', picture).group(1) for picture in re.findall("<img[^>]*>", text)[:2]]
+    assert first == [
+        "Bar chart: mean alignment by training prompt on non_medical, judged by world",
+        "Bar chart: percent misaligned among coherent answers by training prompt on non_medical, judged by world",
+    ]
     for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "rank: 8"):
         assert part in text, part
     assert re.search(r"[0-9a-f]{64}", text)

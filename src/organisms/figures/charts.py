@@ -21,11 +21,8 @@ from organisms.job.files import whole_file
 from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.metrics import Metric
 
-# What the first has no letters for comes from the first of the others that has them and is installed.
-FONT = (
-    "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, Noto Sans Devanagari, Noto Sans Bengali, Noto Sans Thai, "
-    "Noto Emoji, sans-serif"
-)
+# Letters that these do not have are drawn from whatever installed font has them, and as boxes if none has.
+FONT = "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, sans-serif"
 PALETTE = [
     *("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#7A1F1F"),
     *("#B7D968", "#B030E0", "#F03048", "#90D8C0", "#A80090", "#0B6623", "#E0B0FF", "#2020E0"),
