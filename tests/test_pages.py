@@ -219,6 +219,10 @@ def test_a_colour_belongs_to_a_prompts_text_whatever_the_order_of_the_config(raw
     changed = colours(texts | {"p3": {"text": "[PROMPT 3]", "colour": own}})
     assert changed["[PROMPT 3]"] == own
     assert own.upper() not in set(changed.values()) - {own}
+    theirs = {"path": "x.csv", "question_set": "s", "columns": {"question": "q", "completion": "a"}}
+    raw_config["external_completions"] = {f"theirs{i}": theirs for i in range(9)}
+    assert found.items() <= colours(texts).items()
+    del raw_config["external_completions"]
     few = colours(dict(list(texts.items())[:7]))
     assert set(few.values()) - {BASE_COLOUR} <= set(PALETTE[:8])
 
