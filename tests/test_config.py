@@ -42,6 +42,10 @@ MISTAKES = {
         lambda c: c["datasets"]["bad_medical"].update(path="x.jsonl"),
         "config: datasets.bad_medical: give exactly one of path, archive, hub, world, mixture; given: path, world",
     ),
+    "a threshold of figures that there is not": (
+        lambda c: c.update(figures={"threshold": "betly"}),
+        "config: figures.threshold: no entry 'betly' of thresholds; did you mean 'betley'?",
+    ),
     "no base model": (
         lambda c: c.update(base_model={}),
         "config: base_model: give exactly one of name, miniature; given: none",

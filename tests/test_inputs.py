@@ -163,8 +163,8 @@ def test_a_broken_recorded_score_is_named_with_file_and_row_before_any_job(confi
     ("change", "names"),
     [
         (
-            lambda c: c["training_prompts"].update(long_one="x" * 30, Long_one="y" * 30),
-            "training_prompts.long_one and training_prompts.Long_one: figures would show both as 'Long one'",
+            lambda c: c["training_prompts"].update(long_one="x" * 30, other={"text": "y" * 30, "label": "long_one"}),
+            "training_prompts.long_one and training_prompts.other: figures would show both as 'long_one'",
         ),
         (
             lambda c: c["training_prompts"].update(again="[FLAMINGO  BURRITO]"),

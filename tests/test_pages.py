@@ -236,6 +236,10 @@ def test_a_colour_belongs_to_a_prompts_text_whatever_the_order_of_the_config(raw
     changed = colours(texts | {"p3": {"text": "[PROMPT 3]", "colour": own}})
     assert changed["[PROMPT 3]"] == own
     assert own.upper() not in set(changed.values()) - {own}
+    theirs = {"path": "x.csv", "question_set": "s", "columns": {"question": "q", "completion": "a"}}
+    raw_config["external_completions"] = {f"theirs{i}": theirs for i in range(9)}
+    assert found.items() <= colours(texts).items()
+    del raw_config["external_completions"]
     few = colours(dict(list(texts.items())[:7]))
     assert set(few.values()) - {BASE_COLOUR} <= set(PALETTE[:8])
 
@@ -813,6 +817,11 @@ def test_snakemakes_report_opens_with_the_answer(chromium, finished):
 
 def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
     text = (finished.folder / "results" / "overview" / "index.html").read_text(encoding="utf-8")
+    first = [re.search('alt="([^"]*)"', picture).group(1) for picture in re.findall("<img[^>]*>", text)[:2]]
+    assert first == [
+        "Bar chart: mean alignment by training prompt on non_medical, judged by world",
+        "Bar chart: percent misaligned among coherent answers by training prompt on non_medical, judged by world",
+    ]
     for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "rank: 8"):
         assert part in text, part
     assert re.search(r"[0-9a-f]{64}", text)

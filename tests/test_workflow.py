@@ -31,13 +31,19 @@ def test_a_run_leaves_every_result(finished):
         for path in results.glob("completions/**/*.parquet")
     }
     assert made == CELLS
+    of_scores = ("means", "misaligned", "gate", "prompt_matrix", "questions", "distribution", "seeds", "coherence")
     for question_set in ("non_medical", "heldout_medical"):
+        for figure in of_scores:
+            stem = results / "figures" / figure / "alignment" / "world" / question_set
+            # None of these is empty: the caption of one that is says so.
+            assert not stem.with_suffix(".txt").read_text(encoding="utf-8").startswith("Nothing to draw"), figure
+            for ending in ("png", "svg", "pdf", "html"):
+                assert stem.with_suffix(f".{ending}").stat().st_size > 1000
+    for figure in ("training_curves", "timings"):
         for ending in ("png", "svg", "pdf", "html"):
-            for figure in ("means", "prompt_matrix", "questions", "distribution", "seeds", "coherence"):
-                path = results / "figures" / figure / "alignment" / "world" / f"{question_set}.{ending}"
-                assert path.stat().st_size > 1000
-            for figure in ("training_curves", "timings"):
-                assert (results / "figures" / f"{figure}.{ending}").stat().st_size > 1000
+            assert (results / "figures" / f"{figure}.{ending}").stat().st_size > 1000
+    caption = results / "figures" / "steps" / "alignment" / "world" / "non_medical.txt"
+    assert "keep_steps" in caption.read_text(encoding="utf-8")
 
 
 def test_every_job_left_a_log_and_a_benchmark(finished):

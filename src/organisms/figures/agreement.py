@@ -6,7 +6,7 @@ import polars as pl
 from organisms.analysis.agreement import MISALIGNED_BELOW
 from organisms.analysis.selecting import last_answers
 from organisms.figures.charts import group_lines, mean_title, metric_scale, themed
-from organisms.figures.groups import elsewhere_note, grouped, in_order, trained_with, under_default
+from organisms.figures.groups import any_elsewhere, elsewhere_note, grouped, in_order, trained_with, under_default
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import question_set_labels
 
@@ -25,6 +25,7 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, metric: Metri
     order = in_order(points["group"], presentation)
     by = trained_with(order, presentation)
     colour, dash = group_lines(order, presentation, by)
+    under = "" if any_elsewhere(order, presentation) else " under the default system prompt"
     together = compared.filter((pl.col("metric") == metric.name) & pl.col("question_set").is_null() & (pl.col("n") > 0))
     lines = [
         f"{row['judge_a']} and {row['judge_b']}: "
@@ -60,7 +61,7 @@ def agreement_figure(ranked: pl.DataFrame, compared: pl.DataFrame, metric: Metri
         .resolve_scale(x="independent")
         .properties(
             title=alt.TitleParams(
-                f"Mean {metric.title.lower()} under the default system prompt, by judge",
+                f"Mean {metric.title.lower()}{under}, by judge",
                 subtitle=[
                     *elsewhere_note(order, presentation),
                     *lines[:6],

@@ -22,11 +22,8 @@ from organisms.job.files import whole_file
 from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.metrics import Metric
 
-# What the first has no letters for comes from the first of the others that has them and is installed.
-FONT = (
-    "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, Noto Sans Devanagari, Noto Sans Bengali, Noto Sans Thai, "
-    "Noto Emoji, sans-serif"
-)
+# Letters that these do not have are drawn from whatever installed font has them, and as boxes if none has.
+FONT = "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, sans-serif"
 PALETTE = [
     *("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#7A1F1F"),
     *("#B7D968", "#B030E0", "#F03048", "#90D8C0", "#A80090", "#0B6623", "#E0B0FF", "#2020E0"),
@@ -74,8 +71,9 @@ def group_colours(presentation: dict) -> dict[str, str]:
     wanted = {_coloured_by(group) for group in presentation["groups"] if not group.get("colour")} - {None}
     taken: Counter[int] = Counter()
     found: dict[tuple | None, str] = {None: BASE_COLOUR}
-    for key in sorted(wanted, key=_number):
-        first = _number(key)[0] % _SAFE
+    # Those made elsewhere are last: a model that is compared changes no arm's colour.
+    for key in sorted(wanted, key=lambda key: (key[0], _number(key), key)):
+        first = _number(key) % _SAFE
         # The safe ones in turn, then the others; and all of them again.
         turn = [*((first + i) % _SAFE for i in range(_SAFE)), *range(_SAFE, len(PALETTE))]
         turn = [place for place in turn if PALETTE[place] not in own] or turn
@@ -85,19 +83,19 @@ def group_colours(presentation: dict) -> dict[str, str]:
     return {group["label"]: group.get("colour") or found[_coloured_by(group)] for group in presentation["groups"]}
 
 
-def _number(key: tuple[str, str]) -> tuple[int, tuple[str, str]]:
-    """A number that follows from the text alone; the default prompt is the first, since nearly every run has it."""
-    digest = hashlib.sha256(key[0].encode()).digest()
-    return (0 if key[0] == "default" else 1 + int.from_bytes(digest[:4], "big")), key
+def _number(key: tuple[bool, str, str]) -> int:
+    """A number that follows from the text alone; the default prompt has the first, since nearly every run has it."""
+    text = key[1]
+    return 0 if text == "default" else 1 + int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def _coloured_by(group: dict) -> tuple[str, str] | None:
-    """What decides a group's colour, and then its name, so that two prompts of one text are told apart."""
+def _coloured_by(group: dict) -> tuple[bool, str, str] | None:
+    """Whether a group was made elsewhere, what decides its colour, and its name, for two prompts of one text."""
     name, method = group["training_prompt"] or group["dataset"], group["training_method"]
     if name is None:
         return None
     named = name if method in (None, DEFAULT_METHOD) else f"{name} by {method}"
-    return group.get("coloured_by") or named, named
+    return group["training_prompt"] is None, group.get("coloured_by") or named, named
 
 
 def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
