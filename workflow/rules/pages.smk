@@ -51,19 +51,25 @@ def of_another_config():
 
 
 def first_figures():
-    """The figures of the overview: means, and beside those of the main metric the share misaligned, if it has one."""
+    """The figures of the overview: means; beside those of the main metric its share misaligned and its prompt matrix."""
     found = []
     for _, metric, judge, question_set in drawn_figures(["means"]):
         found.append(["means", metric, judge, question_set])
         if SHOWN_THRESHOLD and metric == DEFINITION[0] and DEFINITION[1] in judges[judge].metrics(question_set):
             found.append(["misaligned", metric, judge, question_set])
+        if metric == DEFINITION[0]:
+            found.append(["prompt_matrix", metric, judge, question_set])
     return found
 
 
 def described(figure, metric, judge, question_set):
     """What a bar chart shows, for those who do not see it."""
-    shown = f"mean {metric}" if figure == "means" else "percent misaligned among coherent answers"
-    return f"Bar chart: {shown} by training prompt on {question_set}, judged by {judge}"
+    shown = {
+        "means": f"Bar chart: mean {metric} by training prompt",
+        "misaligned": "Bar chart: percent misaligned among coherent answers by training prompt",
+        "prompt_matrix": f"Matrix: mean {metric} by training prompt and by the prompt asked under",
+    }[figure]
+    return f"{shown} on {question_set}, judged by {judge}"
 
 
 def hashed_files():
