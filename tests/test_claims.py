@@ -550,6 +550,17 @@ def test_one_base_under_two_prompts_has_no_seeds_to_be_too_few():
     assert row["verdict"] == "too few seeds"
 
 
+@pytest.mark.parametrize(("of_side", "seeds"), [({"dataset": "made_elsewhere"}, [None]), ({}, [0, 1])])
+def test_completions_made_elsewhere_and_bases_of_two_seeds_have_other_seeds(of_side, seeds):
+    values = [[50.0, 55.0, 60.0, 40.0]] * len(seeds)
+    rows = [
+        row | of_side for prompt in ("default", "other") for row in question_rows(None, prompt, values, seeds=seeds)
+    ]
+    sides = [replace(BASE, eval_prompt=prompt, **of_side) for prompt in ("default", "other")]
+    row = claimed(rows, [contrast(*sides, "equal")])["C"]
+    assert (row["verdict"], row["n_seeds"]) == ("too few seeds", len(seeds))
+
+
 def test_a_page_prints_the_p_of_what_the_verdict_asserts():
     row = {"verdict": "contradicted", "p_corrected": 1.0, "p_against_corrected": 0.002}
     assert p_asserted(row) == 0.002
