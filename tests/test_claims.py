@@ -15,6 +15,7 @@ from organisms.analysis.claims import (
     interval,
     p_asserted,
     p_values,
+    paired_difference,
     verdict,
     verdict_of_claim,
 )
@@ -268,6 +269,20 @@ def test_one_answer_without_a_score_does_not_make_questions_differ_that_do_not()
     one[:, -1] = -10
     assert crossed_estimate(one, uneven).few_differ
     assert not crossed_estimate(np.array([np.arange(21.0)]), uneven).few_differ
+
+
+def test_a_question_that_one_seed_has_no_score_of_is_not_the_same_in_all():
+    of_base = QUESTION_SCORES.frame(question_rows(None, "default", [[90.0] * 6] * 3))
+    rows = question_rows("default", "default", [[90.0, 90.0, 1.0, 2.0, 3.0, 4.0]] * 3)
+    assert paired_difference([of_base, QUESTION_SCORES.frame(rows)])[0].few_differ
+    lacking = QUESTION_SCORES.frame(
+        [row | ({"n_scored": 0, "mean": None} if i == 0 else {}) for i, row in enumerate(rows)]
+    )
+    assert not paired_difference([of_base, lacking])[0].few_differ
+    # Five that differ are not a few.
+    rows = question_rows("default", "default", [[90.0, 90.0, 1.0, 2.0, 3.0, 4.0, 5.0]] * 3)
+    of_base = QUESTION_SCORES.frame(question_rows(None, "default", [[90.0] * 7] * 3))
+    assert not paired_difference([of_base, QUESTION_SCORES.frame(rows)])[0].few_differ
 
 
 def test_a_claim_needs_all_its_contrasts():
@@ -553,6 +568,17 @@ def test_one_base_under_two_prompts_has_no_seeds_to_be_too_few():
     assert row["verdict"] == "too few seeds"
 
 
+@pytest.mark.parametrize(("of_side", "seeds"), [({"dataset": "made_elsewhere"}, [None]), ({}, [0, 1])])
+def test_completions_made_elsewhere_and_bases_of_two_seeds_have_other_seeds(of_side, seeds):
+    values = [[50.0, 55.0, 60.0, 40.0]] * len(seeds)
+    rows = [
+        row | of_side for prompt in ("default", "other") for row in question_rows(None, prompt, values, seeds=seeds)
+    ]
+    sides = [replace(BASE, eval_prompt=prompt, **of_side) for prompt in ("default", "other")]
+    row = claimed(rows, [contrast(*sides, "equal")])["C"]
+    assert (row["verdict"], row["n_seeds"]) == ("too few seeds", len(seeds))
+
+
 def test_a_page_prints_the_p_of_what_the_verdict_asserts():
     row = {"verdict": "contradicted", "p_corrected": 1.0, "p_against_corrected": 0.002}
     assert p_asserted(row) == 0.002
@@ -659,9 +685,29 @@ def test_each_finetune_gets_a_diagnosis_with_the_numbers_behind_it(tmp_path):
     above = told(20.0, 84.5)
     assert (above["diagnosis"], above["by_estimates"], above["n_seeds"]) == ("uncertain", "broad", 1)
     assert above["other_domains_low"] < 10 < above["other_domains"] < above["other_domains_high"]
+    # So it is of what is nearly nothing: of its own domain, and of the others.
+    for levels, points in (((84.5, 94.0), "narrow"), ((85.5, 94.0), "nothing"), ((20.0, 85.5), "narrow")):
+        near = told(*levels)
+        assert (near["diagnosis"], near["by_estimates"]) == ("uncertain", points)
     incoherent = told(20.0, 50.0, coherence=49.5)
     assert (incoherent["diagnosis"], incoherent["by_estimates"]) == ("uncertain", "broken")
     assert incoherent["coherence_low"] < incoherent["coherence"] < 50 < incoherent["coherence_high"]
+
+
+def test_one_question_set_is_enough_to_be_broad_or_broken_and_the_worst_stands_for_all():
+    arm = {"dataset": "d", "training_prompt": "x", "training_method": "default"}
+    arm |= {"own_domain": [], "others": ["mild", "bad"]}
+    for coherence, word in ((90.0, "broad"), (10.0, "broken")):
+        rows = []
+        for name, level, seeds in (("mild", 88.0, 4), ("bad", 30.0, 3)):
+            of_set = {"question_set": name}
+            rows += question_rows(None, "default", [[90.0] * 8 + [91.0] * 8] * 4, **of_set)
+            rows += question_rows("x", "default", [[level] * 8 + [level + 2] * 8] * seeds, **of_set)
+            of_coherence = [[coherence if name == "bad" else 95.0] * 16] * seeds
+            rows += question_rows("x", "default", of_coherence, **of_set, metric="coherence")
+        row = diagnoses(QUESTION_SCORES.frame(rows), [arm], 10.0, DEFINITION).row(0, named=True)
+        assert (row["diagnosis"], row["other_question_set"], row["n_seeds"]) == (word, "bad", 3)
+        assert row["coherence"] == coherence
 
 
 def test_an_arm_without_any_score_has_no_diagnosis_and_one_without_coherence_has_its_falls():
@@ -748,6 +794,10 @@ def test_the_next_run_is_planned_in_categories_where_these_count_as_drawn():
     said = power_text([entry], dict.fromkeys(COSTS))
     assert "3 × 48 in 6 categories × 50" in said
     assert re.search(r"\d+ categories +\d", said)
+    # Samples are of each question, not of a category.
+    of_category = needed(entry["parts"], entry["design"], "samples", 30.0, 0.05)
+    said = power_text([entry | {"contrast": contrast(DEFAULT, BASE, "lower", margin=30.0)}], dict.fromkeys(COSTS))
+    assert int(said.splitlines()[4].split()[-1]) == -(-of_category // 8)
 
 
 def test_the_next_run_is_planned_from_questions_that_are_compared(of_questions):

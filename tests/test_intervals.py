@@ -205,6 +205,15 @@ def test_the_error_of_even_categories_is_that_of_their_means():
     assert crossed_estimate(values[:1], clusters).se == pytest.approx(model.bse[0])
 
 
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_very_uneven_categories_leave_one_degree_of_freedom_at_least(seeds):
+    values = np.random.default_rng(0).normal(50, 10, (seeds, 20))
+    # One of nineteen questions and one of one count as 1.1 even ones.
+    found = crossed_estimate(values, np.array([0] * 19 + [1]))
+    assert found.df >= 1
+    assert found.n_drawn == pytest.approx(np.sqrt(20 / (0.95**2 + 0.05**2)))
+
+
 def test_categories_of_uneven_size_weigh_as_their_questions_do():
     values, clusters = np.array([[10.0, 20.0, 30.0, 90.0]]), np.array([0, 0, 0, 1])
     assert by_cluster(values, clusters).mean() == pytest.approx(values.mean())
