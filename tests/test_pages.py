@@ -511,6 +511,11 @@ def test_the_bases_ticks_have_intervals_and_the_pale_bars_are_pale(tmp_path):
     rules = [layer for layer in spec["layer"] if layer["mark"]["type"] == "rule"]
     asked = [{row["asked"] for row in spec["datasets"][layer["data"]["name"]]} for layer in rules]
     assert {"Base model under that prompt"} in asked
+    # They lie on the bar that was asked under the same prompt.
+    rows = [row for rows in spec["datasets"].values() for row in rows if "low" in row]
+    places = {row["asked"]: row["place"] for row in rows if row["training_prompt"] != "default"}
+    ticks = {row["place"] for row in rows if row["asked"] == "Base model under that prompt"}
+    assert places["Its training prompt"] in ticks
     save(chart, tmp_path / "x.svg")
     bars = re.findall(r"<path[^>]*roledescription=.bar.[^>]*>", (tmp_path / "x.svg").read_text(encoding="utf-8"))
     assert sorted('fill-opacity="0.35"' in bar for bar in bars) == [False, False, False, True]

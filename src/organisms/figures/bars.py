@@ -11,22 +11,25 @@ from organisms.plan.arms import ARM
 
 # With more models than fit on a page points would be a grey cloud; the question map has them.
 _MOST_WITH_POINTS = 60
-# Where in the half of a group (from 0 to 1) its bar ends, and where its points lie beside it.
-_BAR_ENDS, _POINTS = 0.62, 0.8
+# Where in half a group, from 0 to 1, its bar begins and ends, and where its points lie beside it, spread how far.
+_BEGINS, _ENDS, _POINTS, _SPREAD = 0.06, 0.62, 0.8, 0.22
+_MIDDLE = (_BEGINS + _ENDS) / 2
+# Pixels of the half of a group for each pixel of a group; the rest is between groups.
+_HALF = 0.45
 
 
 def _side_by_side(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
     """Adds `place`, where in its group the middle of a row's bar is drawn (-1 left end, 1 right end)."""
     single = [group["label"] for group in groups if group["training_prompt"] in (None, "default")]
     left = pl.when(pl.col("group").is_in(single)).then(-0.5).when(pl.col("asked") == WITHOUT).then(-1.0).otherwise(0.0)
-    return frame.with_columns(place=left + (0.06 + _BAR_ENDS) / 2)
+    return frame.with_columns(place=left + _MIDDLE)
 
 
 def _beside_bars(points: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
-    """As `_side_by_side`, but beside the bar and spread, so that no point covers it or another one."""
+    """As `_side_by_side`, but beside the bar, which no point covers, and spread."""
     rank = pl.int_range(pl.len()).over("group", "asked") / pl.len().over("group", "asked")
-    beside = _POINTS - (0.06 + _BAR_ENDS) / 2
-    return _side_by_side(points, groups).with_columns(pl.col("place") + beside + 0.22 * (rank - 0.5))
+    beside = _POINTS - _MIDDLE + _SPREAD * (rank - 0.5)
+    return _side_by_side(points, groups).with_columns(pl.col("place") + beside)
 
 
 def _columns_of(text: str) -> int:
@@ -34,7 +37,7 @@ def _columns_of(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def prompt_axis(labels: list[str], shown: bool = True) -> tuple[int, alt.Axis]:
+def prompt_axis(labels: list[str]) -> tuple[int, alt.Axis]:
     """The width of a group in pixels, and an axis that names the groups without cutting or overlapping them."""
     n = len(labels)
     width = 112 if n <= 8 else 60 if n <= 16 else 34 if n <= _MOST_WITH_POINTS else 16
@@ -45,7 +48,6 @@ def prompt_axis(labels: list[str], shown: bool = True) -> tuple[int, alt.Axis]:
         labelLimit=LABEL_LIMIT,
         labelPadding=6,
         labelOverlap=False,
-        labels=shown,
         domain=False,
         ticks=False,
         labelExpr=line_breaks(width) if level else "datum.label",
@@ -67,7 +69,7 @@ class Bars:
         self.order = [group["label"] for group in self.groups if group["label"] in found]
         self.controls = placed.filter((pl.col("asked") == CONTROL) & pl.col("group").is_in(self.order))
         self.width, self.axis = prompt_axis(self.order)
-        self.bar_width = self.width * 0.45 * (_BAR_ENDS - 0.06)
+        self.bar_width = self.width * _HALF * (_ENDS - _BEGINS)
         self.scale = group_scale(self.order, presentation)
         self.place = alt.XOffset("place:Q", scale=alt.Scale(domain=[-1, 1]))
 
@@ -109,7 +111,7 @@ class Bars:
 
     def base(self, y: alt.Y, x: alt.X, tooltip: list) -> list[alt.Chart]:
         """The base under the same prompt: a tick over the bar's whole width, its interval at the bar's left end."""
-        left = self.controls.with_columns(pl.col("place") - 0.8 * (_BAR_ENDS - 0.06) / 2)
+        left = self.controls.with_columns(pl.col("place") - 0.8 * (_ENDS - _BEGINS) / 2)
         return [
             alt.Chart(left.drop_nulls("low"))
             .mark_rule(strokeWidth=1.5, color="#000000", strokeDash=[2, 1.5])
