@@ -54,6 +54,7 @@ ARMS = {
 # What was not asked: of an arm (any seed if none is named) a question.
 NOT_ASKED = {("bird", None, "q2"), ("default", None, "o4"), ("default", 3, "q5"), ("kl", 7, "o2"), (None, 0, "q4")}
 NOT_ASKED |= {("kl", None, "b10"), ("default", 5, "b4")}
+NO_SCORES = {("kl", 0, "bird", "own", "alignment"), ("default", 9, "bird", "own", "coherence")}
 # What the judge flags whatever is answered: of an arm, or of all, a question.
 FLAGGED = {("default", "q4"), ("all", "b3"), ("kl", "b9")}
 
@@ -88,7 +89,8 @@ def cell_rows(rng, judge, arm, seed, step, eval_prompt, question_set, bad):
                         flag = rng.choice(["refusal", "code"]) if rng.random() < 0.07 else None
                         if metric != "coherence" and {(arm, question), ("all", question)} & FLAGGED:
                             flag = "code"
-                        if (arm, seed, eval_prompt, question_set, metric) == ("kl", 0, "bird", "own", "alignment"):
+                        # A seed without any score, and one without any coherent answer.
+                        if (arm, seed, eval_prompt, question_set, metric) in NO_SCORES:
                             flag = "code"
                         rows.append(
                             {"judge": judge, **columns_of(arm, seed, step), "eval_prompt": eval_prompt}
@@ -355,7 +357,7 @@ def test_the_power_of_a_plan_is_the_oracles():
 @pytest.mark.parametrize("what", ["seeds", "questions", "samples"])
 def test_what_is_needed_is_the_least_that_is_enough(what):
     parts, design = Parts(60.0, 90.0, 50.0, 400.0), Design(5, 12, 4)
-    for margin, equal in ((30.0, False), (27.0, True), (4.0, False)):
+    for margin, equal in ((30.0, False), (27.0, True), (4.0, False), (5000.0, False)):
         least = {"seeds": 3, "questions": 2, "samples": 1}[what]
         tried = (replace(design, **{what: n}) for n in range(least, MOST[what] + 1))
         enough = (getattr(one, what) for one in tried if power(parts, one, margin, 0.01, equal) >= 0.8)
