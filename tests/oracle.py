@@ -504,11 +504,23 @@ def pairs(sides):
     seeds = sorted(set.intersection(*with_seeds)) if with_seeds else [None]
     if not seeds or not questions:
         return None
-    values, plain = [], []
-    for side, seeds_of_side in zip(sides, own, strict=True):
-        table = totals(side, [None if seeds_of_side == {None} else seed for seed in seeds], questions)
-        values.append(per_question(table))
-        plain.append([[total / n if n else None for total, n in row] for row in table])
+    tables = [
+        totals(side, [None if seeds_of_side == {None} else seed for seed in seeds], questions)
+        for side, seeds_of_side in zip(sides, own, strict=True)
+    ]
+    plain = [[[total / n if n else None for total, n in row] for row in table] for table in tables]
+    # A question counts alike on all sides: by the harmonic mean of how many scores they have of it.
+    values = []
+    for side in plain:
+        weighed = []
+        for i, row in enumerate(side):
+            of_seed = []
+            for j, own_mean in enumerate(row):
+                counts = [table[i][j][1] for table in tables]
+                weight = len(counts) / sum(1 / n for n in counts) if all(counts) else 0
+                of_seed.append((weight * (own_mean or 0), weight))
+            weighed.append(of_seed)
+        values.append(per_question(weighed))
     return values, plain, [scored[0][question] for question in questions]
 
 
@@ -525,16 +537,14 @@ def together(tables, signs):
     return found
 
 
-def few_differ(plain, categories, by):
-    """Whether fewer than five questions (or categories) have another value than the commonest, which two have at least.
+def few_differ(plain):
+    """Whether fewer than five questions have another value than the commonest, which two have at least.
 
     A value is one that all seeds have. plain: differences of questions' means, None where a side has none.
     """
     alike = []
-    drawn, _ = clusters(categories, by)
-    for places in drawn:
-        of = [[row[i] for i in places] for row in plain]
-        means = [None if None in row else round(sum(row) / len(row), 9) for row in of]
+    for i in range(len(plain[0])):
+        means = [None if row[i] is None else round(row[i], 9) for row in plain]
         alike.append(means[0] if len(set(means)) == 1 else None)
     times = [alike.count(value) for value in alike if value is not None]
     return max(times, default=0) >= 2 and len(alike) - max(times) < 5
@@ -558,12 +568,12 @@ def difference(sides, signs=(1, -1), by="auto"):
     if len(means) == 4:
         means = [means[0] - means[2], means[1] - means[3]]
     of_plain = [row for row, has in zip(together(plain, signs), kept, strict=True) if has]
-    return crossed(differences, categories, by) | {"few_differ": few_differ(of_plain, categories, by)}, *means
+    return crossed(differences, categories, by) | {"few_differ": few_differ(of_plain)}, *means
 
 
 def reach(found, width_):
     """The range between whose ends a difference is judged; None by Student's t."""
-    return (-width_, width_) if width_ is not None and found["few_differ"] else None
+    return (-width_, width_) if width_ is not None and (found["few_differ"] or found["se"] == 0) else None
 
 
 def below(found, value, width_):
@@ -732,6 +742,10 @@ def claims(of_questions, grid, lengths, contrasts, metrics, main, by="auto"):
             low, high = clipped(found, width_)
             p, p_against = p_values(found, contrast.expected, contrast.margin, width_)
             too_few = found["n_seeds"] in (1, 2) and has_other_seeds(contrast, given)
+            # A finetune of an unknown seed stands beside each seed of another, and is one.
+            for side, rows_of_side in zip(sides, given, strict=True):
+                if found["n_seeds"] and side.dataset is not None and len({row["seed"] for row in rows_of_side}) < 3:
+                    too_few = True
             if too_few:
                 p = p_against = None
             equal_length = None

@@ -404,6 +404,41 @@ def test_differences_are_paired_by_question_and_seed(of_questions, tmp_path):
     assert [claim["verdict"] for claim in claim_verdicts(found)] == [row["claim_verdict"] for row in rows.values()]
 
 
+def test_sides_that_agree_on_each_question_do_not_differ_whatever_they_refuse():
+    """Each refuses most answers to half of the questions, the one to the bad ones and the other to the good."""
+    rng = np.random.default_rng(0)
+    of_questions = np.repeat([90.0, 10.0], 6) + rng.normal(0, 3, (3, 12))
+    rows = [
+        row | {"n_scored": 1 if (int(row["question_id"][1:]) < 6) == (prompt == "bird") else 8}
+        for prompt in ("default", "bird")
+        for row in question_rows(prompt, "default", of_questions)
+    ]
+    row = claimed(rows, [contrast(DEFAULT, BIRD, "higher")])["C"]
+    assert row["estimate"] == pytest.approx(0)
+    assert row["a_estimate"] == pytest.approx(row["b_estimate"])
+    assert row["verdict"] == "inconclusive"
+
+
+def test_a_tie_of_two_categories_by_chance_changes_nothing():
+    rng = np.random.default_rng(0)
+    values, clusters = rng.normal(-10, 8, (1, 48)), np.repeat(np.arange(6), 8)
+    tied = values.copy()
+    tied[0, 8:16] += tied[0, :8].mean() - tied[0, 8:16].mean()
+    found = crossed_estimate(tied, clusters)
+    assert not found.few_differ
+    nearly = tied + np.eye(1, 48) * 0.01
+    assert interval(found) == pytest.approx(interval(crossed_estimate(nearly, clusters)), abs=0.1)
+
+
+def test_a_finetune_of_an_unknown_seed_is_one_seed_beside_many():
+    theirs = Side("theirs", None, None, "default")
+    rows = question_rows("default", "default", 30 + np.random.default_rng(0).normal(0, 2, (5, 12)))
+    theirs_rows = question_rows(None, "default", [[80.0] * 12], seeds=[None])
+    rows += [row | {"dataset": "theirs", "model": "theirs"} for row in theirs_rows]
+    row = claimed(rows, [contrast(DEFAULT, theirs, "lower")])["C"]
+    assert (row["n_seeds"], row["verdict"], row["p"]) == (5, "too few seeds", None)
+
+
 @pytest.mark.parametrize("base_seeds", [[None], range(4)])
 def test_a_difference_in_differences_is_paired_throughout(base_seeds):
     """What seeds and questions do to a model under both prompts, and what a prompt does to the base, is taken out."""

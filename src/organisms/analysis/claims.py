@@ -75,7 +75,9 @@ def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list[n
     """Values of each side, seeds × questions, the questions' plain means in the same places, and their categories.
 
     They are of the questions that all sides have a score of and the seeds that all have, both in order. A side without
-    seeds (one base for all) stands beside each seed of the others. None where there is nothing.
+    seeds (one base for all) stands beside each seed of the others. A question counts alike on all sides, by the
+    harmonic mean of how many scores each has of it: by their own counts, sides that refuse other questions would differ
+    although they agree on each. None where there is nothing.
     """
     shared = scored_on_all(sides)
     if not shared:
@@ -94,12 +96,15 @@ def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list[n
     seeds = sorted(set.intersection(*map(set, with_seeds)), key=lambda seed: -1 if seed is None else seed)
     if not seeds:
         return None
-    found, means = [], []
+    means, counted = [], []
     for side, known in zip(values, own, strict=True):
         rows = [0] * len(seeds) if known == [None] else [known.index(seed) for seed in seeds]
         totals, counts = (part[rows] for part in matrix(side, known, questions))
-        found.append(per_question(totals, counts))
         means.append(np.where(counts > 0, totals / np.maximum(counts, 1), np.nan))
+        counted.append(counts)
+    with np.errstate(divide="ignore"):
+        weights = len(counted) / sum(1 / counts for counts in counted)
+    found = [per_question(weights * np.nan_to_num(mean), weights) for mean in means]
     categories = dict(zip(sides[0]["question_id"], sides[0]["category"], strict=True))
     return found, means, [categories[question] for question in questions]
 
@@ -145,7 +150,7 @@ def _range_of(found: Estimate, bounds: tuple[float, float] | None) -> tuple[floa
     Where all questions but a few differ by the same (0 against 0, all against none), their spread says next to nothing
     of other questions, and t would be sure of everything.
     """
-    if bounds is None or not found.few_differ:
+    if bounds is None or not (found.few_differ or found.se == 0):
         return None
     most = bounds[1] - bounds[0]
     return -most, most
@@ -300,10 +305,16 @@ def _at_equal_length(
 
 def _too_few_seeds(found: Estimate, contrast: Contrast, of: list[pl.DataFrame | None]) -> bool:
     """Whether other seeds could differ and too few were seen; one base without a seed has no others."""
-    fixed = all(side.dataset is None for side, _ in contrast.sides) and all(
-        rows is None or rows["seed"].is_null().all() for rows in of
-    )
-    return 0 < found.n_seeds < ENOUGH_SEEDS and not fixed
+    if not found.n_seeds:
+        return False
+    # A finetune made elsewhere, of a seed that nobody wrote down, is one of one seed, and stands beside each of others.
+    if any(
+        side.dataset is not None and rows["seed"].n_unique() < ENOUGH_SEEDS
+        for (side, _), rows in zip(contrast.sides, of, strict=True)
+    ):
+        return True
+    fixed = all(side.dataset is None for side, _ in contrast.sides) and all(rows["seed"].is_null().all() for rows in of)
+    return found.n_seeds < ENOUGH_SEEDS and not fixed
 
 
 def _row(

@@ -132,7 +132,6 @@ def crossed_estimate(
     if clusters is not None:
         weights = np.bincount(clusters) / questions
         values, drawn, even = by_cluster(values, clusters), len(weights), 1 / float((weights**2).sum())
-        means = np.stack([means[:, clusters == i].mean(axis=1) for i in range(drawn)], axis=1)
         # Large ones pull the mean towards themselves, and so seem to differ less from it than they do.
         seen = float((weights**2 * (1 - 2 * weights + 1 / even)).sum())
         inflated = (drawn - 1) / drawn / even / seen
