@@ -31,7 +31,7 @@ from organisms.figures.training_curves import training_curves
 from organisms.job.manifest import without_secrets
 from organisms.judging.tables import JUDGMENTS
 from organisms.pages.browser import browser_page, browser_rows, shown_completions
-from organisms.pages.findings import headline
+from organisms.pages.findings import contrast_words, headline
 from organisms.pages.overview import overview
 from organisms.pages.summary import summary_text
 from organisms.plan.config import read_config
@@ -504,6 +504,60 @@ def test_a_model_that_was_asked_elsewhere_under_a_named_prompt_is_in_the_figures
     assert ("A published model", "Evil") in rows_of(charts["prompt_matrix"], "group", "asked")
 
 
+def test_a_model_that_was_asked_elsewhere_under_several_prompts_has_one_bar():
+    """Two bars of one group in one place were drawn as one of their sum."""
+    judged, presentation = with_elsewhere(*some_run(2))
+    theirs = judged.filter(pl.col("model") == "theirs")
+    presentation["prompts"].append({"name": "evil", "label": "Evil"})
+    evil = theirs.with_columns(eval_prompt=pl.lit("evil"), score=pl.col("score") * 0 + 7.0)
+    for more, prompts in ((evil, ["default", "evil"]), (evil, ["evil"])):
+        of = pl.concat([judged if "default" in prompts else judged.filter(pl.col("model") != "theirs"), more])
+        if prompts == ["evil"]:
+            of = pl.concat([of, more.with_columns(eval_prompt=pl.lit("other"))])
+        bars = [
+            row
+            for row in rows_of(drawn(of, presentation)["means"], "group", "asked", "estimate")
+            if row[0] == "A published model"
+        ]
+        assert len(bars) == 1
+        assert (bars[0][2] == 7.0) == (prompts == ["evil"])
+
+
+@pytest.mark.parametrize(
+    ("bounds", "mean", "interval"), [((0, 1), 0.346, "0.35 ["), ((1, 5), 2.36, "2.4 ["), ((0, 100), 34.6, "35 [")]
+)
+def test_numbers_have_the_decimals_of_their_scale(bounds, mean, interval):
+    metric = Metric("quality", "Quality", low=bounds[0], high=bounds[1])
+    judged, presentation = some_run(2)
+    is_mine = pl.col("metric") == "alignment"
+    judged = judged.with_columns(
+        metric=pl.when(is_mine).then(pl.lit("quality")).otherwise("metric"),
+        score=pl.when(is_mine)
+        .then(mean + 0.01 * (bounds[1] - bounds[0]) * (pl.col("question_id").str.tail(1).cast(pl.Int64) - 2.5))
+        .otherwise("score"),
+    )
+    of_questions = question_scores(judged, {}, Definition(metric, COHERENCE))
+    of_arms = arm_scores(of_questions, {"quality": metric})
+    shown = presentation | {"n_seeds": 2}
+    assert interval in summary_text(of_arms, CLAIMS.frame(), [metric], COHERENCE, shown, "results")
+    assert interval in headline(of_arms, CLAIMS.frame(), metric, shown)[0]
+    row = claim_row(
+        "inconclusive", metric="quality", margin=(bounds[1] - bounds[0]) / 10, estimate=mean, low=mean, high=mean
+    )
+    assert interval in contrast_words(CLAIMS.frame([row]).row(0, named=True), {}, "quality")[3]
+
+
+def test_a_contrast_says_what_it_is_about_unless_it_is_the_mean_of_the_main_metric():
+    def words(**about):
+        row = CLAIMS.frame([claim_row("inconclusive", **about)]).row(0, named=True)
+        return contrast_words(row, {}, "alignment")[0]
+
+    assert words() == "default < base"
+    assert words(metric="medical") == "default < base (medical)"
+    shares = {"measure": "misaligned_of_coherent", "threshold": "betley"}
+    assert words(**shares) == "default < base (misaligned of coherent, percent, by alignment, betley)"
+
+
 def test_the_bases_ticks_have_intervals_and_the_pale_bars_are_pale(tmp_path):
     judged, presentation = some_run(2)
     chart = drawn(judged, presentation)["means"]
@@ -842,7 +896,7 @@ def test_the_overview_escapes_what_the_config_and_the_data_say(tmp_path):
         | {"machine": {"python": "3", "system": HOSTILE[1]}, "packages": {}, "workflow": {"commit": None}},
         "variant/a-b": {"params": {"prompts": [{"text": HOSTILE[0]}]}},
     }
-    body = overview(*empty, [], [], jobs, PRESENTATION, "alignment")
+    body = overview(*empty, [], [], jobs, PRESENTATION, ALIGNMENT)
     assert "<script" not in body
     assert "&lt;script&gt;" in body
     assert "&lt;img src=x" in body
@@ -865,7 +919,7 @@ def pages_of(row):
     shown = PRESENTATION | {"n_seeds": row["n_seeds"]}
     made_by = {"machine": {"python": "3", "system": "Linux"}, "packages": {}, "workflow": {"commit": None}}
     jobs = {"claims": {"params": {"margin": 10.0}} | made_by}
-    body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown, "alignment")
+    body = overview(claims, DIAGNOSES.frame(), arm_scores, TIMINGS.frame(), [], [], jobs, shown, ALIGNMENT)
     return body, summary_text(arm_scores, claims, [ALIGNMENT], COHERENCE, shown, "results")
 
 
@@ -888,7 +942,7 @@ def test_the_overview_begins_with_what_came_out():
     of_arms = arm_scores(question_scores(judged, {}, Definition(ALIGNMENT, COHERENCE)), METRICS)
     verdicts = ["supported", "supported", "contradicted"]
     rows = [claim_row(verdict, claim=f"C{i}", judge=of_arms["judge"][0]) for i, verdict in enumerate(verdicts)]
-    (said,) = headline(of_arms, CLAIMS.frame(rows), "alignment", presentation)
+    (said,) = headline(of_arms, CLAIMS.frame(rows), ALIGNMENT, presentation)
     assert said.endswith("Of 3 claims: 2 supported, 1 contradicted.")
     own = {"metric": "alignment", "measure": "mean", "eval_prompt": "default"}
     means = of_arms.filter(pl.col("question_set") == presentation["question_sets"][0]["name"], **own)

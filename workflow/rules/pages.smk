@@ -138,6 +138,7 @@ rule summary:
     params:
         metrics=metric_declarations(),
         shown=SHOWN_METRICS,
+        main=config["main_metric"],
         coherence=config["coherence_metric"],
         presentation=presented(),
         parts=parts_of_results(),
@@ -206,6 +207,7 @@ rule overview:
         never=jobs_of_other_kinds(),
         presentation=presented(),
         main=config["main_metric"],
+        metrics=metric_declarations(),
         parts=parts_of_results(),
         others=of_another_config(),
         code=code("overview"),

@@ -11,6 +11,7 @@ from organisms.job.lineage import jobs_behind
 from organisms.job.log import job_log
 from organisms.pages.made_with import no_part_of_it
 from organisms.pages.overview import overview
+from organisms.plan.metrics import from_settings
 
 _TABLES = {table.name: table for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)}
 
@@ -26,7 +27,7 @@ with job_log(snakemake, "overview"):
         hashed=snakemake.input.hashed,
         jobs=jobs_behind([*snakemake.input], snakemake.params.manifests, snakemake.params.never),
         presentation=json.loads(snakemake.params.presentation),
-        main=snakemake.params.main,
+        main=from_settings(json.loads(snakemake.params.metrics))[snakemake.params.main],
         elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
     )
     own, of_pages = (Path(path).read_text(encoding="utf-8") for path in snakemake.input.styles)

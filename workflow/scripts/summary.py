@@ -27,6 +27,7 @@ with job_log(snakemake, "summary"):
         json.loads(snakemake.params.presentation),
         results=results,
         elsewhere=no_part_of_it(results, json.loads(snakemake.params.parts), snakemake.params.others),
+        main=snakemake.params.main,
         external=[tables.read(Path(folder) / "rows.parquet", EXTERNAL_ROWS) for folder in snakemake.input.external],
     )
     with whole_file(snakemake.output[0]) as path:

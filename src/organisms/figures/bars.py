@@ -5,7 +5,7 @@ import unicodedata
 import altair as alt
 import polars as pl
 
-from organisms.figures.charts import LABEL_LIMIT, group_scale, line_breaks
+from organisms.figures.charts import LABEL_LIMIT, group_scale, line_breaks, written
 from organisms.figures.groups import CONTROL, WITH, WITHOUT, place_in_groups
 from organisms.plan.arms import ARM
 
@@ -96,15 +96,10 @@ class Bars:
             .encode(x, alt.Y("low:Q"), self.place, y2="high:Q", tooltip=tooltip),
         ]
 
-    def numbers(self, x: alt.X) -> alt.Chart:
+    def numbers(self, x: alt.X, digits: int = 0) -> alt.Chart:
         """The estimates above the plot, where nothing lies under them; a dash where nothing has a score."""
-        number = (
-            pl.when(pl.col("estimate").is_null())
-            .then(pl.lit("–"))
-            .otherwise(pl.col("estimate").round(0).cast(pl.Int64).cast(pl.String))
-        )
         return (
-            alt.Chart(self.bars.with_columns(number=number))
+            alt.Chart(self.bars.with_columns(number=written("estimate", digits).fill_null("–")))
             .mark_text(fontSize=12 if self.width > 40 else 9, fontWeight="bold")
             .encode(x, self.place, y=alt.value(-9), text="number:N")
         )

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import altair as alt
+import polars as pl
 import vl_convert
 
 from organisms.figures.files import ENDINGS
@@ -136,6 +137,12 @@ def line_breaks(width: int) -> str:
     """Vega's expression of a label over several lines of so many pixels."""
     # Words until a line is full: it holds about one character per 7 pixels.
     return f"split(trim(replace(datum.label, regexp('(.{{1,{width // 7}}})(\\\\s+|$)', 'g'), '$1\\n')), '\\n')"
+
+
+def written(column: str, digits: int) -> pl.Expr:
+    """A column of numbers as text with so many decimals; null stays null."""
+    # Plus nothing, so that no number is written -0.
+    return pl.col(column).map_elements(lambda x: f"{round(x, digits) + 0.0:.{digits}f}", return_dtype=pl.String)
 
 
 def mean_title(metric: Metric) -> str:

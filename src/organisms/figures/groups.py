@@ -23,8 +23,14 @@ def made_elsewhere() -> pl.Expr:
 
 
 def under_default() -> pl.Expr:
-    """Whether a row is of a model under the default prompt, or of one that was asked elsewhere, under whatever."""
-    return (pl.col("eval_prompt") == "default") | made_elsewhere()
+    """Whether a row is of a model under the default prompt, or of one that was asked elsewhere, under whatever.
+
+    Of one that was asked elsewhere under several it is those under the default, or under the first of them: figures
+    that show one prompt a model would else add them up.
+    """
+    by_default = pl.col("eval_prompt") == "default"
+    first = pl.when(by_default.any()).then(pl.lit("default")).otherwise(pl.col("eval_prompt").first()).over("dataset")
+    return by_default | (made_elsewhere() & (pl.col("eval_prompt") == first))
 
 
 def asked_under(presentation: dict) -> pl.Expr:
@@ -102,8 +108,8 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
     frame: rows with the columns of an arm and eval_prompt. groups: as in the presentation.
     Adds `group` and `asked`: WITHOUT for the default prompt, WITH for the prompt that the model was trained with,
     CONTROL for the base model under the group's training prompt (so one row of the base may stand in several
-    groups), ELSEWHERE for completions that another tool made. Other rows are left out. A model trained with the default
-    prompt has only WITHOUT.
+    groups), ELSEWHERE for completions that another tool made, under one prompt (`under_default`). Other rows are left
+    out. A model trained with the default prompt has only WITHOUT.
     """
     parts = []
     is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
@@ -112,7 +118,7 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
         by_default = pl.col("eval_prompt") == "default"
         under_trained = pl.col("eval_prompt") == pl.lit(group["training_prompt"], pl.String)
         asked = (
-            pl.when(own & pl.lit(is_elsewhere(group)))
+            pl.when(own & pl.lit(is_elsewhere(group)) & under_default())
             .then(pl.lit(ELSEWHERE))
             .when(own & by_default)
             .then(pl.lit(WITHOUT))

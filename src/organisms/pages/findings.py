@@ -3,6 +3,7 @@
 import polars as pl
 
 from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
+from organisms.plan.metrics import Metric, digits_of
 from organisms.plan.presentation import Key, group_key, group_labels
 
 DIAGNOSES = {
@@ -34,11 +35,10 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def with_interval(estimate: float | None, low: float | None, high: float | None) -> str:
+def with_interval(estimate: float | None, low: float | None, high: float | None, digits: int = 0) -> str:
     """An estimate with its interval, as `45 [16, 78]`."""
-    if estimate is None:
-        return "–"
-    return number(estimate, 0) if low is None else f"{number(estimate, 0)} [{number(low, 0)}, {number(high, 0)}]"
+    written = number(estimate, digits)
+    return written if low is None else f"{written} [{number(low, digits)}, {number(high, digits)}]"
 
 
 def p_value(value: float | None) -> str:
@@ -57,18 +57,18 @@ def claim_verdicts(claims: pl.DataFrame) -> list[dict]:
     return found
 
 
-def headline(arm_scores: pl.DataFrame, claims: pl.DataFrame, metric: str, presentation: dict) -> list[str]:
+def headline(arm_scores: pl.DataFrame, claims: pl.DataFrame, metric: Metric, presentation: dict) -> list[str]:
     """What came out, a sentence for each judge: means under the default prompt, and how the claims fared.
 
-    arm_scores, claims: the tables. metric: the name of the main one. presentation: its first question set is told of.
+    arm_scores, claims: the tables. metric: the main one. presentation: its first question set is told of.
     """
     question_set, labels = presentation["question_sets"][0], group_labels(presentation)
-    wanted = {"metric": metric, "measure": "mean", "eval_prompt": "default", "question_set": question_set["name"]}
+    wanted = {"metric": metric.name, "measure": "mean", "eval_prompt": "default", "question_set": question_set["name"]}
     means = arm_scores.filter(pl.col("step").is_null(), **wanted)
     said = []
     for judge in arm_scores["judge"].unique(maintain_order=True):
         found = {
-            group_key(row): with_interval(row["estimate"], row["low"], row["high"])
+            group_key(row): with_interval(row["estimate"], row["low"], row["high"], metric.digits)
             for row in means.filter(judge=judge).iter_rows(named=True)
         }
         of_groups = "; ".join(f"{label} {found[key]}" for key, label in labels.items() if key in found)
@@ -78,8 +78,8 @@ def headline(arm_scores: pl.DataFrame, claims: pl.DataFrame, metric: str, presen
         counts = verdicts.value_counts(sort=True).rows()
         parts = [
             of_groups
-            and f"{question_set['label']}, mean {metric} under the default prompt [95% interval], by training prompt: "
-            + of_groups,
+            and f"{question_set['label']}, mean {metric.title.lower()} under the default prompt [95% interval], by "
+            f"training prompt: {of_groups}",
             counts
             and f"of {len(verdicts)} claims: "
             + ", ".join(
@@ -100,21 +100,25 @@ def verdict_words(verdict: str, n_seeds: int | None = None) -> str:
     return f"seen on {n_seeds} {seeds}: no verdict below {ENOUGH_SEEDS}"
 
 
-def contrast_words(row: dict, question_sets: dict[str, str]) -> list[str]:
+def contrast_words(row: dict, question_sets: dict[str, str], main: str | None = None) -> list[str]:
     """A contrast as cells of a table: what, where, both sides, difference, p, at equal length, cuts, verdict.
 
     p is that of what the verdict asserts, and none where it asserts nothing. row: of the claims table. question_sets:
-    labels by name.
+    labels by name. main: the metric whose mean need not be named.
     """
     margin = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
+    digits = digits_of(row["margin"])
+    if (row["metric"], row["measure"]) != (main, "mean"):
+        share = "" if row["measure"] == "mean" else f"{row['measure'].replace('_', ' ')}, percent, by "
+        margin += f" ({share}{row['metric']}{'' if row['threshold'] is None else ', ' + row['threshold']})"
     return [
         row["contrast"] + margin,
         question_sets.get(row["question_set"], row["question_set"]),
-        f"{number(row['a_estimate'], 0)} vs {number(row['b_estimate'], 0)}",
-        with_interval(row["estimate"], row["low"], row["high"]),
+        f"{number(row['a_estimate'], digits)} vs {number(row['b_estimate'], digits)}",
+        with_interval(row["estimate"], row["low"], row["high"], digits),
         p_value(p_asserted(row)),
         with_interval(
-            *(row[name] for name in ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length"))
+            *(row[name] for name in ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length")), digits
         ),
         "–" if row["n_cuts"] is None else f"{row['cuts_agreeing']} of {row['n_cuts']}",
         verdict_words(row["verdict"], row["n_seeds"]),
@@ -147,8 +151,10 @@ def diagnosis_words(row: dict, labels: dict[Key, str], prompts: dict[str, str]) 
         labels[group_key(row)],
         prompts.get(row["eval_prompt"], row["eval_prompt"]),
         word,
-        with_interval(row["own_domain"], row["own_domain_low"], row["own_domain_high"]),
-        with_interval(row["other_domains"], row["other_domains_low"], row["other_domains_high"]),
+        with_interval(row["own_domain"], row["own_domain_low"], row["own_domain_high"], digits_of(row["margin"])),
+        with_interval(
+            row["other_domains"], row["other_domains_low"], row["other_domains_high"], digits_of(row["margin"])
+        ),
         with_interval(row["coherence"], row["coherence_low"], row["coherence_high"]),
     ]
 

@@ -22,6 +22,7 @@ from organisms.pages.findings import (
     with_interval,
 )
 from organisms.pages.made_with import seeds_made_with, settings_made_with, versions_made_with
+from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
 
 
@@ -51,7 +52,7 @@ def picture(path: str | Path, described: str) -> str:
     return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
 
 
-def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str]:
+def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int, main: str) -> list[str]:
     parts = []
     for claim in claim_verdicts(claims):
         look, words = claim["verdict"].replace(" ", "-"), verdict_words(claim["verdict"])
@@ -59,7 +60,7 @@ def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int) -> list[str
         parts.append(
             f'<h3>{_text(claim["claim"])}: <span class="{look}">{words}</span>{by}</h3><p>{_text(claim["text"])}</p>'
         )
-        parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets) for row in claim["contrasts"]]))
+        parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets, main) for row in claim["contrasts"]]))
     return parts
 
 
@@ -72,14 +73,14 @@ def overview(
     hashed: list[str],
     jobs: Mapping[str, dict],
     presentation: dict,
-    main: str,
+    main: Metric,
     elsewhere: str | None = None,
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
-    main: name of the main metric. elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`).
+    main: the main metric. elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`).
     Raises UserError if two jobs were made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
@@ -104,7 +105,7 @@ def overview(
             "what the answers' lengths explain. “Cuts agreeing”: at how many cuts of the threshold grid the share "
             "misaligned differs the same way.</p>"
         ]
-        parts += _claims(claims, sets, len(judges))
+        parts += _claims(claims, sets, len(judges), main.name)
     else:
         parts.append("<p>The config declares no claims.</p>")
     parts.append("<h2>What each finetune learned</h2>")

@@ -18,10 +18,10 @@ _BASE: Key = (None,) * len(ARM)
 _HEADER = 20
 
 
-def _cell(rows: pl.DataFrame, group: Key, eval_prompt: str) -> str | None:
+def _cell(rows: pl.DataFrame, group: Key, eval_prompt: str, digits: int) -> str | None:
     own = (pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, group, strict=True))
     found = rows.filter(*own, pl.col("eval_prompt") == eval_prompt)
-    return with_interval(*found.select("estimate", "low", "high").row(0)) if len(found) else None
+    return with_interval(*found.select("estimate", "low", "high").row(0), digits) if len(found) else None
 
 
 def _prompts_of_none(scores: pl.DataFrame, presentation: dict) -> dict[str, str]:
@@ -40,7 +40,7 @@ def _base_table(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], pre
     columns = {}
     for question_set, metric in product(presentation["question_sets"], metrics):
         scores = means_of(arm_scores, metric, question_set["name"], judge)
-        cells = [_cell(scores, _BASE, name) for name, _ in prompts]
+        cells = [_cell(scores, _BASE, name, metric.digits) for name, _ in prompts]
         if any(cell is not None for cell in cells):
             columns[f"{metric.title.lower()}, {question_set['label']}"] = cells
     rows = [[label, *cells] for (_, label), *cells in zip(prompts, *columns.values(), strict=True) if any(cells)]
@@ -72,13 +72,14 @@ def summary_text(
     presentation: dict,
     results: str,
     elsewhere: str | None = None,
+    main: str | None = None,
     external: list[pl.DataFrame] | tuple = (),
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
-    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`). external: the
-    external_rows tables of all completions made elsewhere.
+    results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`). main: name of
+    the main metric. external: the external_rows tables of all completions made elsewhere.
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -94,17 +95,19 @@ def summary_text(
                 own, trained = group_key(group), group["training_prompt"]
                 trained = None if trained == "default" else trained
                 means = [
-                    _cell(scores, own, "default"),
-                    trained and _cell(scores, own, trained),
-                    trained and _cell(scores, _BASE, trained),
-                    *(_cell(scores, own, prompt) for prompt in others),
+                    _cell(scores, own, "default", metric.digits),
+                    trained and _cell(scores, own, trained, metric.digits),
+                    trained and _cell(scores, _BASE, trained, metric.digits),
+                    *(_cell(scores, own, prompt, metric.digits) for prompt in others),
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
                 # Completions made elsewhere have no training prompt that would be their own.
                 external_only = own != _BASE and group["training_prompt"] is None
                 for prompt in presentation["prompts"] if external_only else []:
-                    mean = prompt["name"] not in ("default", *others) and _cell(scores, own, prompt["name"])
+                    mean = prompt["name"] not in ("default", *others) and _cell(
+                        scores, own, prompt["name"], metric.digits
+                    )
                     if mean:
                         rows.append([f"{group['label']}, asked under {prompt['label']}", None, mean])
             if rows:
@@ -118,7 +121,7 @@ def summary_text(
         for claim in claim_verdicts(claims.filter(pl.col("judge") == judge)):
             lines.append(f"{claim['claim']}  {verdict_words(claim['verdict']).upper()}: {claim['text']}")
             for row in claim["contrasts"]:
-                what, where, _, difference, p, *_, verdict = contrast_words(row, sets)
+                what, where, _, difference, p, *_, verdict = contrast_words(row, sets, main)
                 lines.append(f"      {what} ({where}): {difference}{'' if p == '–' else f', p {p}'}: {verdict}")
         parts.append(
             f"Claims, judge '{judge}' (difference in points [95% interval], p of the verdict after Holm)\n\n"

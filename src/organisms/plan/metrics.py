@@ -18,6 +18,11 @@ FOLDER = ROOT / "resources" / "metrics"
 _DECLARED = ("title", "unit", "bounds", "good")
 
 
+def digits_of(step: float) -> int:
+    """How many decimals show a step that counts, such as a tenth of a scale or the margin of a claim."""
+    return next((digits for digits, least in enumerate((2, 0.2, 0.02)) if step >= least), 3)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric's declaration.
@@ -37,6 +42,11 @@ class Metric:
     def bounds(self) -> tuple[float, float] | None:
         """The least and greatest possible score, or None if one of them has no bound."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def digits(self) -> int:
+        """How many decimals a page writes it with: two on a scale from 0 to 1, none on one from 0 to 100."""
+        return 0 if self.bounds is None else digits_of((self.bounds[1] - self.bounds[0]) / 10)
 
     @property
     def sign(self) -> int:

@@ -57,7 +57,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
             *bars.of(bars.bars, y, x, tooltip),
             bars.questions(by_question, x),
             *bars.base(y, x, tooltip),
-            bars.numbers(x),
+            bars.numbers(x, metric.digits),
         ).properties(
             width=bars.width * len(bars.order),
             height=320,

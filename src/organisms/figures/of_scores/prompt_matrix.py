@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from organisms.analysis.selecting import means_of
-from organisms.figures.charts import LABEL_LIMIT, dark_below, heat_scale, mean_title, mean_tooltips, themed
+from organisms.figures.charts import LABEL_LIMIT, dark_below, heat_scale, mean_title, mean_tooltips, themed, written
 from organisms.figures.groups import (
     any_elsewhere,
     asked_in_order,
@@ -51,8 +51,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
     between = "–" if metric.low is not None and metric.low >= 0 else " to "
     chart = alt.Chart(
         rows.select("group", "asked", "estimate", "low", "high").with_columns(
-            number=pl.col("estimate").round(0).cast(pl.Int64).cast(pl.String).fill_null("–"),
-            interval=pl.format(f"{{}}{between}{{}}", *(pl.col(end).round(0).cast(pl.Int64) for end in ("low", "high"))),
+            number=written("estimate", metric.digits).fill_null("–"),
+            interval=pl.format(f"{{}}{between}{{}}", *(written(end, metric.digits) for end in ("low", "high"))),
         )
     )
     colour = alt.Color("estimate:Q", title=["Mean", metric.title.lower()], scale=heat_scale(metric))
