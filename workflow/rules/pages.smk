@@ -78,7 +78,8 @@ def hashed_files():
     seeds = config["seeds"] if config["datasets"] else []
     bases = dict.fromkeys(file for seed in seeds for file in base_files(seed))
     bases = [file for file in bases if file.endswith((".safetensors", "model.json"))]
-    return [*dict.fromkeys(datasets), *bases, *all_finetunes()]
+    theirs = dict.fromkeys(own(entry["path"]) for entry in config["external_completions"].values())
+    return [*dict.fromkeys(datasets), *bases, *all_finetunes(), *theirs]
 
 
 def show_summary():

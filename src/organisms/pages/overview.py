@@ -139,8 +139,8 @@ def _what_made_it(
     total = timings["usd"].sum() if timings["usd"].count() else None
     seeds = ", ".join(map(str, seeds_made_with(jobs)))
     parts.append(
-        f"<p>{presentation['n_seeds']} seed(s): {_text(seeds)}. Wall time of the jobs that made it "
-        f"{timings['seconds'].sum() / 60:.0f} min"
+        f"<p>{presentation['n_seeds']} seed(s){': ' if seeds else ''}{_text(seeds)}. Wall time of the jobs that made "
+        f"it {timings['seconds'].sum() / 60:.0f} min"
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )

@@ -66,7 +66,8 @@ def presentation(experiment: Experiment) -> dict:
         words = {"label": _label(experiment, arm), "coloured_by": _coloured_by(experiment, arm)}
         groups.append(arm.columns | words | {"colour": colour})
     for name, entry in config["external_completions"].items():
-        groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name, "one_model": True})
+        shared = {} if len(entry["seeds"]) > 1 else {"one_model": True}
+        groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name} | shared)
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
     order = {name: i for i, name in enumerate(experiment.prompts)}
 

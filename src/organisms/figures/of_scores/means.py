@@ -16,6 +16,7 @@ NOTHING = "No completion has a score of this metric by this judge."
 
 def _caption(by_question: pl.DataFrame, shown: Shown, bars: Bars) -> list[str]:
     n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0
+    samples = samples if by_question["n"].min() == samples else f"up to {samples}"
     n_seeds = shown.presentation["n_seeds"]
     single = [label for label in of_one_model(shown.presentation) if label in bars.order]
     every = len(single) == len(bars.order)
