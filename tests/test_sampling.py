@@ -265,11 +265,13 @@ def test_temperature_top_k_and_top_p_reach_the_distribution(model, tokenizer):
 
 def test_a_cut_completion_says_so(model, tokenizer):
     whole = draw(model, tokenizer, Sampling(1.0, 1.0, 0, 200))
-    cut = draw(model, tokenizer, Sampling(1.0, 1.0, 0, 4))
+    # Some end before it and some do not, whatever a model of random weights says.
+    most = sorted(completion.n_tokens for completion in whole)[len(whole) // 2] - 1
+    cut = draw(model, tokenizer, Sampling(1.0, 1.0, 0, most))
     assert {completion.finish_reason for completion in cut} == {"stop", "length"}
     for long, short in zip(whole, cut, strict=True):
-        if long.n_tokens > 4:
-            assert (short.finish_reason, short.n_tokens) == ("length", 4)
+        if long.n_tokens > most:
+            assert (short.finish_reason, short.n_tokens) == ("length", most)
             assert long.completion.startswith(short.completion)
         else:
             assert short == long

@@ -92,8 +92,8 @@ def _lines(shown: Shown) -> list[alt.Chart]:
     once = alt.Chart().transform_aggregate(completions="count()", groupby=["group"])
     rule = {"color": "#222222", "strokeDash": [4, 3], "strokeWidth": 1}
     return [
-        once.mark_rule(**rule).encode(x=alt.datum(shown.threshold.coherent_from)),
-        once.mark_rule(**rule).encode(y=alt.datum(shown.threshold.preset["misaligned_below"])),
+        once.mark_rule(aria=False, **rule).encode(x=alt.datum(shown.threshold.coherent_from)),
+        once.mark_rule(aria=False, **rule).encode(y=alt.datum(shown.threshold.preset["misaligned_below"])),
     ]
 
 
