@@ -7,6 +7,7 @@ says the same. Claims and their contraries are one family, corrected over all co
 """
 
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -64,22 +65,31 @@ class Sides:
         return [self.of(judge, side, contrast.question_set, *others, turn=contrast.turn) for side in sides], signs
 
 
-def scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
+def _scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
     """The questions of which every side has a score, in order."""
     if any(side is None for side in sides):
         return []
     return sorted(set.intersection(*(set(side.filter(pl.col("n_scored") > 0)["question_id"]) for side in sides)))
 
 
-def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list[np.ndarray], list] | None:
-    """Values of each side, seeds × questions, the questions' plain means in the same places, and their categories.
+class Paired(NamedTuple):
+    """Sides beside each other: values of each, seeds × questions, and the questions' plain means in the same places."""
+
+    questions: list[str]
+    categories: list[str | None]
+    values: list[np.ndarray]
+    means: list[np.ndarray]
+
+
+def paired_values(*sides: pl.DataFrame | None) -> Paired | None:
+    """The sides beside each other, or None where there is nothing.
 
     They are of the questions that all sides have a score of and the seeds that all have, both in order. A side without
     seeds (one base for all) stands beside each seed of the others. A question counts alike on all sides, by the
     harmonic mean of how many scores each has of it: by their own counts, sides that refuse other questions would differ
-    although they agree on each. None where there is nothing.
+    although they agree on each.
     """
-    shared = scored_on_all(sides)
+    shared = _scored_on_all(sides)
     if not shared:
         return None
     questions = {question: i for i, question in enumerate(shared)}
@@ -106,10 +116,10 @@ def paired_values(*sides: pl.DataFrame | None) -> tuple[list[np.ndarray], list[n
         weights = len(counted) / sum(1 / counts for counts in counted)
     found = [per_question(weights * np.nan_to_num(mean), weights) for mean in means]
     categories = dict(zip(sides[0]["question_id"], sides[0]["category"], strict=True))
-    return found, means, [categories[question] for question in questions]
+    return Paired(shared, [categories[question] for question in shared], found, means)
 
 
-def _signed(values: list, signs: tuple[int, ...]) -> np.ndarray:
+def signed(values: list, signs: tuple[int, ...]) -> np.ndarray:
     return sum(sign * value for sign, value in zip(signs, values, strict=True))
 
 
@@ -121,16 +131,18 @@ def paired_difference(
     signs: of each side. Of four, a and b are themselves differences (`Contrast.sides`): the first less the third, and
     the second less the fourth. clusters: `question_clusters` of the config.
     """
-    pair = paired_values(*sides)
+    return _difference(paired_values(*sides), signs, clusters)
+
+
+def _difference(pair: Paired | None, signs: tuple[int, ...], clusters: str) -> tuple[Estimate, float, float]:
     if pair is None:
         return Estimate(np.nan, np.nan, np.nan, 0, 0), np.nan, np.nan
-    values, means, categories = pair
-    difference = _signed(values, signs)
-    found = crossed_estimate(difference, clusters_of(categories, clusters), _signed(means, signs))
+    difference = signed(pair.values, signs)
+    found = crossed_estimate(difference, clusters_of(pair.categories, clusters), signed(pair.means, signs))
     compared = ~np.isnan(difference).any(axis=1)
     if not compared.any():
         return found, np.nan, np.nan
-    of_sides = [float(value[compared].mean()) for value in values]
+    of_sides = [float(value[compared].mean()) for value in pair.values]
     if len(of_sides) == 4:
         of_sides = [of_sides[0] - of_sides[2], of_sides[1] - of_sides[3]]
     return found, *of_sides
@@ -263,7 +275,7 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "a
 
 
 def _at_equal_length(
-    of: list[pl.DataFrame | None],
+    pair: Paired | None,
     signs: tuple[int, ...],
     slopes: list[pl.DataFrame | None],
     long: list[pl.DataFrame | None],
@@ -272,11 +284,10 @@ def _at_equal_length(
     """The difference less what length explains, with its interval; None where lengths do not say.
 
     What length explains is the slope of all sides together, times their difference in length: that of the questions and
-    seeds that are compared. of, long: question scores of the metric and of length. slopes: rows of the length_effect
-    table.
+    seeds that are compared. pair: of the metric. slopes: rows of the length_effect table. long: question scores of
+    length.
     """
-    scored = scored_on_all(of)
-    if not scored or any(side is None for side in (*long, *slopes)):
+    if pair is None or any(side is None for side in (*long, *slopes)):
         return None
     both = pl.concat(slopes).drop_nulls("slope")
     # Each cell's slope counts by how much its lengths vary, as in one regression with a slope for all.
@@ -285,16 +296,13 @@ def _at_equal_length(
         return None
     slope = (both["slope"] * weights).sum() / weights.sum()
     slope_se = np.sqrt((both["slope_se"] ** 2 * weights**2).sum()) / weights.sum()
-    pair, lengths = (
-        paired_values(*of),
-        paired_values(*(side.filter(pl.col("question_id").is_in(scored)) for side in long)),
-    )
-    if pair is None or lengths is None or lengths[0][0].shape != pair[0][0].shape:
+    lengths = paired_values(*(side.filter(pl.col("question_id").is_in(pair.questions)) for side in long))
+    if lengths is None or lengths.values[0].shape != pair.values[0].shape:
         return None
-    longer = _signed(lengths[0], signs) / 100
+    longer = signed(lengths.values, signs) / 100
     # Question by question, so that what length does to their spread is taken out of it too.
-    values = _signed(pair[0], signs) - slope * longer
-    rest = crossed_estimate(values, clusters_of(pair[2], clusters))
+    values = signed(pair.values, signs) - slope * longer
+    rest = crossed_estimate(values, clusters_of(pair.categories, clusters))
     if not rest.n_seeds:
         return None
     mean_longer = longer[~np.isnan(values).any(axis=1)].mean()
@@ -326,9 +334,10 @@ def _row(
     long, _ = sides.of_contrast(judge, contrast, LENGTH.name, "mean", None)
     if all(side is None for side in of):
         return None
-    scored = pl.col("question_id").is_in(scored_on_all(of))
+    scored = pl.col("question_id").is_in(_scored_on_all(of))
     n_completions = (side.filter(scored)["n"].sum() for side in of if side is not None)
-    found, mean_a, mean_b = paired_difference(of, signs, clusters)
+    pair = paired_values(*of)
+    found, mean_a, mean_b = _difference(pair, signs, clusters)
     metric = metrics.get(contrast.metric) or Metric(contrast.metric, "")
     bounds = _reach(contrast, metric.bounds if contrast.measure == "mean" else (0.0, 100.0))
     low, high = interval(found, bounds)
@@ -337,7 +346,7 @@ def _row(
     at_equal_length = None
     if contrast.measure == "mean":
         slope, _ = slopes.of_contrast(judge, contrast, contrast.metric)
-        at_equal_length = _at_equal_length(of, signs, slope, long, clusters)
+        at_equal_length = _at_equal_length(pair, signs, slope, long, clusters)
     names = ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length")
     return (
         _names(judge, contrast)

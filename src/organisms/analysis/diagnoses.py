@@ -7,7 +7,7 @@ beside it.
 import numpy as np
 import polars as pl
 
-from organisms.analysis.claims import Sides, interval, paired_difference, paired_values
+from organisms.analysis.claims import Paired, Sides, interval, paired_difference, paired_values
 from organisms.analysis.intervals import Estimate, clusters_of, crossed_estimate, limits
 from organisms.analysis.scores import Definition
 from organisms.analysis.tables import DIAGNOSES
@@ -50,16 +50,16 @@ def diagnoses(
                         falls[question_set] = fall
                     coherent = paired_values(sides.of(judge, side, question_set, definition.coherence.name))
                     if coherent is not None:
-                        coherence.append(_mean(*coherent, definition, clusters))
+                        coherence.append(_mean(coherent, definition, clusters))
                 if falls:
                     rows.append({"judge": judge} | columns | _diagnosis(falls, coherence, arm, margin, definition))
     table = DIAGNOSES.frame(rows)
     return table.with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _mean(values: list, means: list, categories: list, definition: Definition, clusters: str) -> _Ranged:
-    """The mean of one side's coherence; the first three as `paired_values` gives them."""
-    found = crossed_estimate(values[0], clusters_of(categories, clusters))
+def _mean(coherent: Paired, definition: Definition, clusters: str) -> _Ranged:
+    """The mean of one side's coherence."""
+    found = crossed_estimate(coherent.values[0], clusters_of(coherent.categories, clusters))
     low, high = limits(found.estimate, found.se, found.df, found.n_drawn, definition.coherence.bounds)
     return found.estimate, float(low), float(high)
 

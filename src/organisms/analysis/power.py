@@ -19,7 +19,7 @@ from scipy import optimize, special
 from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values, scored_on_all
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values, signed
 from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
 from organisms.analysis.scores import MEASURE
 from organisms.plan.contrasts import Contrast
@@ -160,17 +160,17 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast], clusters: str =
             measure = (contrast.metric, contrast.measure, contrast.threshold)
             of, signs = sides.of_contrast(judge, contrast, *measure)
             pair = paired_values(*of)
-            if pair is None or pair[0][0].shape[1] < 2:
+            if pair is None or len(pair.questions) < 2:
                 continue
-            values = sum(sign * value for sign, value in zip(signs, pair[0], strict=True))
+            values = signed(pair.values, signs)
             values = values[~np.isnan(values).any(axis=1)]
             if not len(values):
                 continue
-            scored = pl.col("question_id").is_in(scored_on_all(of))
+            scored = pl.col("question_id").is_in(pair.questions)
             of = [side.filter(scored) for side in of]
             sample_variance = sum(side["variance"].mean() or 0.0 for side in of)
             samples = min(side["n_scored"].mean() for side in of)
-            number_of, per_category = clusters_of(pair[2], clusters), None
+            number_of, per_category = clusters_of(pair.categories, clusters), None
             if number_of is not None:
                 n_questions = values.shape[1]
                 values = by_cluster(values, number_of)
