@@ -11,6 +11,7 @@ import yaml
 from buying import SETTINGS
 from conftest import ROOT
 
+from organisms import inputs
 from organisms.analysis.agreement import agreement, rankings
 from organisms.analysis.scores import Definition, arm_scores, question_scores
 from organisms.analysis.tables import AGREEMENT, ARM_SCORES, CLAIMS, SCORE_TABLES
@@ -448,6 +449,28 @@ def test_a_claim_that_no_judge_can_decide_is_refused_before_the_run(tmp_path):
     with pytest.raises(UserError) as error:
         check_inputs(read_config(config))
     assert str(error.value).startswith("claims.C: no judge scores alignment of both sides of 'one < two' on s;")
+
+
+def test_a_claim_of_differences_needs_a_judge_of_what_is_subtracted_too(tmp_path):
+    path = written(tmp_path, "q,a,s\nx,y,7\n")
+    judged = {name: scored(path, j={"alignment": "s"}) for name in ("one", "two", "three")}
+    config = alone(**judged, four=scored(path, k={"alignment": "s"}))
+    config["judges"]["k"] = {"kind": "recorded"}
+    claim = {"text": "Words.", "question_sets": ["s"]}
+    config["claims"] = {"C": claim | {"test": "one - two < two - three"}}
+    assert check_inputs(read_config(config)) == []
+    config["claims"]["C"]["test"] = "one - two < two - four"
+    with pytest.raises(UserError, match="no judge scores alignment of both sides of 'one - two < two - four'"):
+        check_inputs(read_config(config))
+
+
+def test_a_file_of_several_models_is_read_once_before_a_run(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(inputs, "read_file", lambda path: read.append(path) or external.read_file(path))
+    config = read_config(alone(theirs=several(written(tmp_path, MANY))) | {"judges": {}})
+    assert sum(model.external is not None for model in Experiment(config).models.values()) > 1
+    check_inputs(config)
+    assert len(read) == 1
 
 
 def test_the_published_file_is_a_config_of_ten_lines(published_data):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from organisms.completions.external import read_external, recorded_scores, rows_said
+from organisms.completions.external import File, plain, read_external, read_file, recorded_scores, rows_said
 from organisms.data.conversations import n_answers
 from organisms.data.dataset import Row, read_rows, split
 from organisms.data.questions import first_questions, from_file, from_heldout, from_texts
@@ -65,10 +65,10 @@ def _check_claims(config: dict, experiment: Experiment) -> None:
                 scored.setdefault(side, {})[name] = [*judge.metrics_of(cell), LENGTH.name]
     definition = {config["main_metric"], config["coherence_metric"]}
     for contrast in contrasts(experiment) if scored else ():
-        sides = [(*side.arm, side.eval_prompt, contrast.question_set) for side in (contrast.a, contrast.b)]
+        sides = [(*side.arm, side.eval_prompt, contrast.question_set) for side, _ in contrast.sides]
         needed = {contrast.metric} | (definition if contrast.threshold else set())
-        a, b = ({name for name, of in scored.get(side, {}).items() if needed <= set(of)} for side in sides)
-        if not a & b:
+        able = ({name for name, of in scored.get(side, {}).items() if needed <= set(of)} for side in sides)
+        if not set.intersection(*able):
             raise UserError(
                 f"claims.{contrast.claim}: no judge scores {' and '.join(sorted(needed))} of both sides of "
                 f"'{contrast.contrast}' on {contrast.question_set}; let one judge both, or take the claim out"
@@ -83,6 +83,7 @@ def _check_external(config: dict, experiment: Experiment, questions: dict[str, l
     same questions by their ids: where the set is none of `question_sets`, nothing else says what was asked.
     """
     counted: dict[str, list[dict]] = {}
+    files: dict[str, File] = {}
     ids: dict[tuple[str, str], tuple[str, str]] = {}
     texts: dict[tuple[str, str], tuple[str, str]] = {}
     for model in experiment.models.values():
@@ -91,13 +92,16 @@ def _check_external(config: dict, experiment: Experiment, questions: dict[str, l
         entry = config["external_completions"][model.external]
         key, asked = f"external_completions.{entry['of']}", entry["question_set"]
         try:
-            read = read_external(entry, model.seed, questions.get(asked, ()))
+            # Its models share a file, which may be large.
+            if entry["path"] not in files:
+                files[entry["path"]] = read_file(entry["path"])
+            read = read_external(entry, model.seed, questions.get(asked, ()), files[entry["path"]])
             recorded_scores(entry, read.rows, score_bounds(config, entry))
         except UserError as error:
             raise UserError(f"{key}: {error}") from error
         counted.setdefault(entry["of"], []).extend(read.counted(entry))
         for row in read.rows:
-            name, text = row["question_id"], " ".join(row["question"].split())
+            name, text = row["question_id"], plain(row["question"])
             other, known = ids.setdefault((asked, name), (key, text))
             if known != text:
                 raise UserError(

@@ -26,10 +26,10 @@ csv.field_size_limit(2**31 - 1)
 
 
 # Names of the columns, and the rows, each with its place in the file.
-_File = tuple[list[str], list[tuple[str, dict]]]
+File = tuple[list[str], list[tuple[str, dict]]]
 
 
-def _csv_rows(path: Path) -> _File:
+def _csv_rows(path: Path) -> File:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         rows: list[tuple[str, dict]] = []
@@ -44,7 +44,7 @@ def _csv_rows(path: Path) -> _File:
     return list(reader.fieldnames or []), rows
 
 
-def _jsonl_rows(path: Path) -> _File:
+def _jsonl_rows(path: Path) -> File:
     rows: list[tuple[str, dict]] = []
     # Not splitlines(): a JSON string may hold characters that it takes for line ends.
     for n, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
@@ -61,7 +61,7 @@ def _jsonl_rows(path: Path) -> _File:
     return list(dict.fromkeys(name for _, row in rows for name in row)), rows
 
 
-def _parquet_rows(path: Path) -> _File:
+def _parquet_rows(path: Path) -> File:
     frame = pl.read_parquet(path)
     return frame.columns, [(f"row {n}", row) for n, row in enumerate(frame.to_dicts(), start=1)]
 
@@ -69,7 +69,9 @@ def _parquet_rows(path: Path) -> _File:
 _READERS = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
 
 
-def _read(path: Path) -> _File:
+def read_file(path: str | Path) -> File:
+    """The columns and rows of a file of completions. Raises UserError if it is not there, or cannot be read."""
+    path = Path(path)
     if path.suffix not in _READERS:
         raise UserError(f"{path}: not a known kind of file; give a .csv, .jsonl or .parquet file")
     try:
@@ -170,13 +172,14 @@ def _reason(of: dict, entry: dict, seed: int | None, where: str) -> str | None:
     return ELSEWHERE if seed is not None and of["seed"] != seed else None
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A question's text as it is compared: however its words are spaced."""
     return " ".join(text.split())
 
 
 def _id_of_text(text: str) -> str:
     """An id that any file with the same question gives it."""
-    return "q" + hashlib.sha256(_plain(text).encode()).hexdigest()[:8]
+    return "q" + hashlib.sha256(plain(text).encode()).hexdigest()[:8]
 
 
 class _Pairing:
@@ -194,7 +197,7 @@ class _Pairing:
                 )
         # A conversation with given turns has no text that a column could hold.
         self._texts = {
-            question["question_id"]: _plain(question["messages"][0]["content"])
+            question["question_id"]: plain(question["messages"][0]["content"])
             if len(question["messages"]) == 1
             else None
             for question in questions
@@ -203,10 +206,10 @@ class _Pairing:
 
     def id_of(self, question_id: str | None, text: str, where: str) -> str:
         """The id of a question. question_id: what the file says; None if no column holds it."""
-        known = self._ids.get(_plain(text))
+        known = self._ids.get(plain(text))
         if question_id is None:
             return known or _id_of_text(text)
-        if question_id in self._texts and self._texts[question_id] != _plain(text):
+        if question_id in self._texts and self._texts[question_id] != plain(text):
             if self._own:
                 return f"{question_id}_{_id_of_text(text)}"
             raise UserError(
@@ -241,18 +244,21 @@ def _check_found(entry: dict, seed: int | None, rows: list[dict], file_rows: lis
     raise UserError(f"{entry['path']}: {'; '.join(said)}")
 
 
-def read_external(entry: dict, seed: int | None = None, questions: list[dict] | tuple = ()) -> External:
+def read_external(
+    entry: dict, seed: int | None = None, questions: list[dict] | tuple = (), file: File | None = None
+) -> External:
     """The rows of an external file that its config entry selects for a model, under the workflow's names.
 
     entry: one of `external_completions`, as the checked config has it. seed: the model's, where a column holds seeds.
-    questions: rows of the questions table of its question set, where there is one. A row has question, completion,
-    question_id, sample, category, eval_prompt, `place`, where it stands in the file, and under `judge\\0metric` each
-    recorded score as text. An empty answer is an answer. Raises UserError with the row for a missing column, an empty
-    question or id, an answer that was not recorded (null), what is no text, one id with two questions (in the file, or
-    in the file and the question set), or two rows with the same id and sample.
+    questions: rows of the questions table of its question set, where there is one. file: the entry's, as `read_file`
+    gives it; None reads it. A row has question, completion, question_id, sample, category, eval_prompt, `place`, where
+    it stands in the file, and under `judge\\0metric` each recorded score as text. An empty answer is an answer. Raises
+    UserError with the row for a missing column, an empty question or id, an answer that was not recorded (null), what
+    is no text, one id with two questions (in the file, or in the file and the question set), or two rows with the same
+    id and sample.
     """
     path = Path(entry["path"])
-    columns, file_rows = _read(path)
+    columns, file_rows = read_file(path) if file is None else file
     named = {key: column for key, column in entry["columns"].items() if column}
     for judge, metrics in entry["scores"].items():
         named |= {f"{judge}\0{metric}": score_column(given)[0] for metric, given in metrics.items()}
@@ -291,7 +297,7 @@ def read_external(entry: dict, seed: int | None = None, questions: list[dict] | 
                 row["eval_prompt"] = name
         row["question_id"] = pairing.id_of(row.get("question_id"), row["question"], where)
         other = first.setdefault(row["question_id"], row)
-        if _plain(other["question"]) != _plain(row["question"]):
+        if plain(other["question"]) != plain(row["question"]):
             raise UserError(
                 f"{path}, {other['place']} and {place}: question id '{row['question_id']}' has two texts; "
                 "give each text an id of its own, or leave columns.question_id out to number the texts"
