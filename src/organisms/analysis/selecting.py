@@ -1,8 +1,18 @@
 """Picking the rows of a table of scores that something is about."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
+from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
+
+
+def of_arm(key: Sequence[str | None]) -> pl.Expr:
+    """Whether a row is of an arm. key: its columns, as `presentation.group_key` gives them; None of the base."""
+    return pl.all_horizontal(
+        pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, key, strict=True)
+    )
 
 
 def last_answers(table: pl.DataFrame) -> pl.DataFrame:

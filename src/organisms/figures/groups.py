@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from organisms.analysis.selecting import of_arm
 from organisms.plan.arms import ARM
-from organisms.plan.presentation import prompt_labels
+from organisms.plan.presentation import group_key, prompt_labels
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 # What completions made elsewhere were asked under: what their files had, which this run cannot know.
@@ -114,7 +115,7 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
     parts = []
     is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
     for group in groups:
-        own = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(group[name], pl.String)) for name in ARM)
+        own = of_arm(group_key(group))
         by_default = pl.col("eval_prompt") == "default"
         under_trained = pl.col("eval_prompt") == pl.lit(group["training_prompt"], pl.String)
         asked = (

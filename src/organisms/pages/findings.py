@@ -3,6 +3,7 @@
 import polars as pl
 
 from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
+from organisms.analysis.selecting import of_arm
 from organisms.plan.metrics import Metric, digits_of
 from organisms.plan.presentation import Key, group_key, group_labels
 
@@ -39,6 +40,15 @@ def with_interval(estimate: float | None, low: float | None, high: float | None,
     """An estimate with its interval, as `45 [16, 78]`."""
     written = number(estimate, digits)
     return written if low is None else f"{written} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def cell_words(rows: pl.DataFrame, key: Key, eval_prompt: str, digits: int = 0) -> str | None:
+    """The mean of a group under a prompt, with its interval; None if it was not asked.
+
+    rows: of a table of scores, a row for each arm and prompt. key: as `group_key` gives it.
+    """
+    found = rows.filter(of_arm(key), eval_prompt=eval_prompt)
+    return with_interval(*found.select("estimate", "low", "high").row(0), digits) if len(found) else None
 
 
 def p_value(value: float | None) -> str:

@@ -8,40 +8,23 @@ import re
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
-from organisms.pages.findings import number, p_asserted, p_value, verdict_words, with_interval
+from organisms.analysis.selecting import of_arm
+from organisms.analysis.tables import ARM_SCORES, CLAIMS, SCORES
+from organisms.pages.findings import cell_words, claim_verdicts, contrast_words, number, verdict_words
 from organisms.plan.arms import ARM
 from organisms.plan.presentation import group_key
 
 PAGES = ("README.md", "docs/miniature.md")
 _CONTROLS = ("none", "plain", "nonsense")
 _CELL = [*ARM, "eval_prompt", "question_set", "metric", "measure", "threshold"]
-_KEPT = {
-    "scores": [*_CELL, "seed", "estimate"],
-    "arm_scores": [*_CELL, "estimate", "low", "high", "n", "n_scored", "n_seeds"],
-    "claims": [
-        *(
-            "claim",
-            "text",
-            "contrast",
-            "question_set",
-            "metric",
-            "measure",
-            "expected",
-            "margin",
-            "estimate",
-            "low",
-            "high",
-        ),
-        *("p_corrected", "p_against_corrected", "n_seeds", "n_questions", "n_categories", "verdict", "claim_verdict"),
-    ],
-    "answers": ["question", "trained_with", "completion"],
-}
-# Schemas of what is read back: a column of nothing but gaps would else have another type.
-_NUMBERS = {"seed": pl.Int64, "n": pl.Int64, "n_scored": pl.Int64, "n_seeds": pl.Int64, "n_questions": pl.Int64}
-_NUMBERS |= {"n_categories": pl.Int64} | dict.fromkeys(
-    ("estimate", "low", "high", "margin", "p_corrected", "p_against_corrected"), pl.Float64
-)
+# Of each table the columns that are kept.
+_KEPT = [
+    (SCORES, [*_CELL, "seed", "estimate"]),
+    (ARM_SCORES, [*_CELL, "estimate", "low", "high", "n", "n_scored", "n_seeds"]),
+    (CLAIMS, list(CLAIMS.columns)),
+]
 
 
 def answers(completions: dict[str, pl.DataFrame], judgments: dict[str, pl.DataFrame], main: str) -> pl.DataFrame:
@@ -67,29 +50,28 @@ def answers(completions: dict[str, pl.DataFrame], judgments: dict[str, pl.DataFr
 
 def keep(tables: dict[str, pl.DataFrame], folder: str | Path) -> None:
     """Write what the pages are made of, as CSV. tables: scores, arm_scores, claims of the run, and `answers`."""
-    for name, columns in _KEPT.items():
-        frame = tables[name].select(columns)
-        if name == "answers":
-            frame.write_csv(Path(folder) / f"{name}.csv")
-            continue
-        if name != "claims":
-            wanted = pl.col("metric").is_in(["alignment", "coherence"]) & pl.col("measure").is_in(
-                ["mean", "misaligned", "misaligned_of_coherent"]
-            )
-            frame = frame.filter(wanted if name == "arm_scores" else wanted & (pl.col("measure") == "mean"))
+    of_default = pl.col("metric").is_in(["alignment", "coherence"])
+    wanted = {
+        "scores": of_default & (pl.col("measure") == "mean"),
+        "arm_scores": of_default & pl.col("measure").is_in(["mean", "misaligned_of_coherent"]),
+    }
+    for table, columns in _KEPT:
+        frame = tables[table.name].filter(wanted.get(table.name, True)).select(columns)
         # p as they are: most are small.
-        rounded = pl.col("estimate", *({"low", "high"} & set(columns))).round(3)
-        frame.with_columns(rounded).write_csv(Path(folder) / f"{name}.csv")
+        rounded = cs.float() & ~cs.starts_with("p")
+        frame.with_columns(rounded.round(3)).write_csv(Path(folder) / f"{table.name}.csv")
+    tables["answers"].write_csv(Path(folder) / "answers.csv")
 
 
 def kept(folder: str | Path) -> dict[str, pl.DataFrame]:
     """What `keep` wrote."""
-    return {
-        name: pl.read_csv(
-            Path(folder) / f"{name}.csv", schema={column: _NUMBERS.get(column, pl.String) for column in columns}
-        )
-        for name, columns in _KEPT.items()
-    }
+    folder = Path(folder)
+    found = {"answers": pl.read_csv(folder / "answers.csv")}
+    for table, columns in _KEPT:
+        # A column of nothing but gaps would else have another type.
+        schema = {column: table.schema[column] for column in columns}
+        found[table.name] = pl.read_csv(folder / f"{table.name}.csv", schema=schema)
+    return found
 
 
 def _table(headers: list[str], rows: list[list[str]]) -> str:
@@ -106,11 +88,7 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     means = tables["arm_scores"].filter(metric="alignment", measure="mean")
     labels = {prompt["name"]: _code(prompt["label"]) for prompt in presentation["prompts"]}
 
-    def cell(key: tuple, eval_prompt: str, question_set: str = "non_medical") -> str | None:
-        own = (pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, key, strict=True))
-        found = means.filter(*own, eval_prompt=eval_prompt, question_set=question_set)
-        return with_interval(*found.select("estimate", "low", "high").row(0)) if len(found) else None
-
+    open_set, held_out = (means.filter(question_set=name) for name in ("non_medical", "heldout_medical"))
     base, rows = (None,) * len(ARM), []
     for group in presentation["groups"]:
         key, trained = group_key(group), group["training_prompt"]
@@ -118,9 +96,10 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
         if trained == "default":
             own = "the same"
         elif trained:
-            own = f"{cell(key, trained)} (base {cell(base, trained)})"
-        row = [_code(group["label"]), cell(key, "default"), own, *(cell(key, prompt) for prompt in _CONTROLS)]
-        rows.append([*row, cell(key, "default", "heldout_medical")])
+            own = f"{cell_words(open_set, key, trained)} (base {cell_words(open_set, base, trained)})"
+        controls = [cell_words(open_set, key, prompt) for prompt in _CONTROLS]
+        row = [_code(group["label"]), cell_words(open_set, key, "default"), own, *controls]
+        rows.append([*row, cell_words(held_out, key, "default")])
     asked = [f"under {labels[prompt]}" if prompt != "none" else "under none" for prompt in _CONTROLS]
     headers = ["trained with", "non-medical questions, default prompt", "its own prompt", *asked]
     return _table([*headers, "held-out medical, default prompt"], rows)
@@ -128,17 +107,13 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
 
 def _claims(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     rows = []
-    for claim in tables["claims"]["claim"].unique(maintain_order=True):
-        found = tables["claims"].filter(claim=claim).rows(named=True)
+    for claim in claim_verdicts(tables["claims"]):
         said = []
-        for row in found:
-            p = p_asserted(row)
-            within = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
-            words = f"{row['contrast']}{within}: {with_interval(row['estimate'], row['low'], row['high'])}"
-            alone = "" if len(found) == 1 else f", {verdict_words(row['verdict'], row['n_seeds'])}"
-            said.append(words + ("" if p is None else f", p {p_value(p)}") + alone)
-        verdict = verdict_words(found[0]["claim_verdict"])
-        rows.append([f"{claim}: {found[0]['text']}", "; ".join(said), verdict])
+        for row in claim["contrasts"]:
+            what, _, _, difference, p, *_, verdict = contrast_words(row, {}, "alignment")
+            alone = "" if len(claim["contrasts"]) == 1 else f", {verdict}"
+            said.append(f"{what}: {difference}{'' if p == '–' else f', p {p}'}{alone}")
+        rows.append([f"{claim['claim']}: {claim['text']}", "; ".join(said), verdict_words(claim["verdict"])])
     return _table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
 
 
@@ -147,10 +122,7 @@ def _by_seed(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     means = tables["scores"].filter(metric="alignment", measure="mean").sort("seed")
     rows = []
     for group in presentation["groups"]:
-        own = (
-            pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, group_key(group), strict=True)
-        )
-        of_group = means.filter(*own)
+        of_group = means.filter(of_arm(group_key(group)))
         for prompt in presentation["prompts"]:
             cells = [
                 " ".join(number(value, 0) for value in of_set["estimate"])
@@ -177,17 +149,11 @@ def _counts(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
 
 def _misaligned(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     """The field's number, by the first threshold of the config."""
-    shares = tables["arm_scores"].filter(
-        measure="misaligned_of_coherent", eval_prompt="default", question_set="non_medical"
-    )
+    shares = tables["arm_scores"].filter(measure="misaligned_of_coherent", question_set="non_medical")
     shares = shares.filter(pl.col("threshold") == shares["threshold"].first())
-    said = []
-    for group in presentation["groups"]:
-        own = (
-            pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, group_key(group), strict=True)
-        )
-        found = shares.filter(*own)
-        said.append(f"{_code(group['label'])} {with_interval(*found.select('estimate', 'low', 'high').row(0))}")
+    said = [
+        f"{_code(group['label'])} {cell_words(shares, group_key(group), 'default')}" for group in presentation["groups"]
+    ]
     return (
         f"Percent misaligned among coherent answers there, as the field counts them ({shares['threshold'].first()}): "
         f"{'; '.join(said)}."

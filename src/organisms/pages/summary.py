@@ -8,7 +8,13 @@ from tabulate import tabulate
 from organisms.analysis.selecting import means_of
 from organisms.completions.external import rows_said
 from organisms.job.log import visible
-from organisms.pages.findings import claim_verdicts, contrast_words, seeds_warning, verdict_words, with_interval
+from organisms.pages.findings import (
+    cell_words,
+    claim_verdicts,
+    contrast_words,
+    seeds_warning,
+    verdict_words,
+)
 from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, of_one_model, question_set_labels
@@ -16,12 +22,6 @@ from organisms.plan.presentation import Key, group_key, of_one_model, question_s
 _BASE: Key = (None,) * len(ARM)
 # Of a column, in characters: numbers with intervals are narrow, labels of prompts are not.
 _HEADER = 20
-
-
-def _cell(rows: pl.DataFrame, group: Key, eval_prompt: str, digits: int) -> str | None:
-    own = (pl.col(name).eq_missing(pl.lit(value, pl.String)) for name, value in zip(ARM, group, strict=True))
-    found = rows.filter(*own, pl.col("eval_prompt") == eval_prompt)
-    return with_interval(*found.select("estimate", "low", "high").row(0), digits) if len(found) else None
 
 
 def _prompts_of_none(scores: pl.DataFrame, presentation: dict) -> dict[str, str]:
@@ -40,7 +40,7 @@ def _base_table(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], pre
     columns = {}
     for question_set, metric in product(presentation["question_sets"], metrics):
         scores = means_of(arm_scores, metric, question_set["name"], judge)
-        cells = [_cell(scores, _BASE, name, metric.digits) for name, _ in prompts]
+        cells = [cell_words(scores, _BASE, name, metric.digits) for name, _ in prompts]
         if any(cell is not None for cell in cells):
             columns[f"{metric.title.lower()}, {question_set['label']}"] = cells
     rows = [[label, *cells] for (_, label), *cells in zip(prompts, *columns.values(), strict=True) if any(cells)]
@@ -95,17 +95,17 @@ def summary_text(
                 own, trained = group_key(group), group["training_prompt"]
                 trained = None if trained == "default" else trained
                 means = [
-                    _cell(scores, own, "default", metric.digits),
-                    trained and _cell(scores, own, trained, metric.digits),
-                    trained and _cell(scores, _BASE, trained, metric.digits),
-                    *(_cell(scores, own, prompt, metric.digits) for prompt in others),
+                    cell_words(scores, own, "default", metric.digits),
+                    trained and cell_words(scores, own, trained, metric.digits),
+                    trained and cell_words(scores, _BASE, trained, metric.digits),
+                    *(cell_words(scores, own, prompt, metric.digits) for prompt in others),
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
                 # Completions made elsewhere have no training prompt that would be their own.
                 external_only = own != _BASE and group["training_prompt"] is None
                 for prompt in presentation["prompts"] if external_only else []:
-                    mean = prompt["name"] not in ("default", *others) and _cell(
+                    mean = prompt["name"] not in ("default", *others) and cell_words(
                         scores, own, prompt["name"], metric.digits
                     )
                     if mean:
