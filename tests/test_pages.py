@@ -210,7 +210,9 @@ def test_captions_say_which_models_are_one_for_all_seeds():
     shared = judged.filter(pl.col("dataset").is_not_null() | (pl.col("seed") == 0))
     shared = shared.with_columns(seed=pl.when(pl.col("dataset").is_null()).then(None).otherwise("seed"))
     charts = {name: json.dumps(chart.to_dict()) for name, chart in drawn(shared, presentation).items() if chart}
-    assert "over 2 seeds and the questions. One model, so over the questions only: Base model." in charts["means"]
+    for name in ("means", "misaligned"):
+        said = "over 2 seeds and the questions. One model, so over the questions only: Base model."
+        assert said in charts[name], name
     for name in ("prompt_matrix", "questions", "distribution"):
         assert "2 seeds together. One model: Base model." in charts[name], name
     base = json.dumps(drawn(shared.filter(pl.col("dataset").is_null()), presentation)["means"].to_dict())

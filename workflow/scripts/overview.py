@@ -13,16 +13,13 @@ from organisms.pages.made_with import no_part_of_it
 from organisms.pages.overview import overview
 from organisms.plan.metrics import from_settings
 
-_TABLES = {table.name: table for table in (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)}
+_TABLES = (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)
 
 with job_log(snakemake, "overview"):
     results = Path(snakemake.output.page).parents[1]
     body = overview(
         # Without a judge there is none of them but the timings.
-        *(
-            tables.read(snakemake.input[name], of) if snakemake.input[name] else of.frame()
-            for name, of in _TABLES.items()
-        ),
+        *(tables.read_if(snakemake.input[table.name], table) for table in _TABLES),
         pictures=list(zip(snakemake.input.pictures, snakemake.params.described, strict=True)),
         hashed=snakemake.input.hashed,
         jobs=jobs_behind([*snakemake.input], snakemake.params.manifests, snakemake.params.never),

@@ -12,16 +12,12 @@ from organisms.pages.made_with import no_part_of_it
 from organisms.pages.summary import summary_text
 from organisms.plan.metrics import from_settings
 
-_TABLES = {table.name: table for table in (ARM_SCORES, CLAIMS)}
-
 with job_log(snakemake, "summary"):
     results = str(Path(snakemake.output[0]).parent)
     metrics = from_settings(json.loads(snakemake.params.metrics))
     text = summary_text(
-        *(
-            tables.read(snakemake.input[name], of) if snakemake.input[name] else of.frame()
-            for name, of in _TABLES.items()
-        ),
+        tables.read_if(snakemake.input.arm_scores, ARM_SCORES),
+        tables.read_if(snakemake.input.claims, CLAIMS),
         [metrics[name] for name in snakemake.params.shown],
         metrics[snakemake.params.coherence],
         json.loads(snakemake.params.presentation),

@@ -5,9 +5,10 @@ import unicodedata
 import altair as alt
 import polars as pl
 
-from organisms.figures.charts import LABEL_LIMIT, group_scale, line_breaks, written
-from organisms.figures.groups import CONTROL, WITH, WITHOUT, place_in_groups
+from organisms.figures.charts import LABEL_LIMIT, group_scale, line_breaks, seeds_note, written
+from organisms.figures.groups import CONTROL, WITH, WITHOUT, asked_notes, elsewhere_note, in_order, place_in_groups
 from organisms.plan.arms import ARM
+from organisms.plan.presentation import of_one_model
 
 # With more models than fit on a page points would be a grey cloud; the question map has them.
 _MOST_WITH_POINTS = 60
@@ -60,18 +61,33 @@ class Bars:
 
     def __init__(self, rows: pl.DataFrame, presentation: dict):
         """rows: of a table of one measure by arm; those that the figure does not show are left out."""
-        self.groups = presentation["groups"]
+        self.presentation, self.groups = presentation, presentation["groups"]
         columns = [*ARM, "eval_prompt", "estimate", "low", "high", "n", "n_scored", "n_seeds"]
         placed = _side_by_side(place_in_groups(rows.select(columns), self.groups), self.groups)
         self.bars = placed.filter(pl.col("asked") != CONTROL)
         # Groups that were not asked these questions, or not judged by this judge, have no place in the figure.
-        found = set(self.bars["group"])
-        self.order = [group["label"] for group in self.groups if group["label"] in found]
+        self.order = in_order(self.bars["group"], presentation)
         self.controls = placed.filter((pl.col("asked") == CONTROL) & pl.col("group").is_in(self.order))
         self.width, self.axis = prompt_axis(self.order)
         self.bar_width = self.width * _HALF * (_ENDS - _BEGINS)
         self.scale = group_scale(self.order, presentation)
         self.place = alt.XOffset("place:Q", scale=alt.Scale(domain=[-1, 1]))
+
+    @property
+    def single(self) -> list[str]:
+        """Labels of groups among the bars of which all seeds share one model."""
+        return [label for label in of_one_model(self.presentation) if label in self.order]
+
+    def notes(self) -> list[str]:
+        """The lines of a caption on what bars, points, ticks and lines are."""
+        ticks = " Black tick: the base model under the same prompt, with its interval." if len(self.controls) else ""
+        every = len(self.single) == len(self.order)
+        return [
+            *asked_notes(self.bars["asked"]),
+            *elsewhere_note(self.order, self.presentation),
+            f"Points: single questions.{ticks}",
+            seeds_note(self.presentation["n_seeds"], self.single, every),
+        ]
 
     def x(self, axis: alt.Axis | None = None) -> alt.X:
         return alt.X("group:N", title=None, scale=alt.Scale(domain=self.order, padding=0.1), axis=axis or self.axis)

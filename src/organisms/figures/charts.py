@@ -21,7 +21,7 @@ from organisms.figures.files import ENDINGS
 from organisms.figures.html import page
 from organisms.job.files import whole_file
 from organisms.plan.arms import DEFAULT_METHOD
-from organisms.plan.metrics import Metric
+from organisms.plan.metrics import Metric, in_digits
 
 # Letters that these do not have are drawn from whatever installed font has them, and as boxes if none has.
 FONT = "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, sans-serif"
@@ -141,8 +141,7 @@ def line_breaks(width: int) -> str:
 
 def written(column: str, digits: int) -> pl.Expr:
     """A column of numbers as text with so many decimals; null stays null."""
-    # Plus nothing, so that no number is written -0.
-    return pl.col(column).map_elements(lambda x: f"{round(x, digits) + 0.0:.{digits}f}", return_dtype=pl.String)
+    return pl.col(column).map_elements(lambda value: in_digits(value, digits), return_dtype=pl.String)
 
 
 def mean_title(metric: Metric) -> str:

@@ -67,6 +67,11 @@ def trained_with(labels: Iterable[str], presentation: dict) -> str:
     return "Model" if any_elsewhere(labels, presentation) else "Trained with"
 
 
+def told_apart_by(labels: Iterable[str], presentation: dict) -> str:
+    """The same within a title."""
+    return "model" if any_elsewhere(labels, presentation) else "training prompt"
+
+
 def elsewhere_note(labels: Iterable[str], presentation: dict) -> list[str]:
     """A line of a caption on the groups that were made elsewhere, if there are any."""
     others = [

@@ -54,10 +54,10 @@ def jobs_behind(targets: list[str], folder: str | Path, never: Iterable[str] = (
     longer there: the files on the way do not belong together.
     """
     folder = Path(folder)
-    manifests = {}
+    manifests, excluded = {}, set(never)
     for path in folder.rglob("*.json"):
         name = str(path.relative_to(folder).with_suffix(""))
-        if name not in set(never):
+        if name not in excluded:
             # A job that begins takes its own away; one that runs now led to nothing that is there.
             with suppress(FileNotFoundError):
                 manifests[name] = read_manifest(path)

@@ -74,6 +74,11 @@ def _output_of(path: Path) -> Path:
     return path
 
 
+def read_if(path: str | list, table: Table) -> pl.DataFrame:
+    """As `read`; without rows where a rule has no such input, which Snakemake gives as an empty list."""
+    return read(path, table) if path else table.frame()
+
+
 def read(path: str | Path, table: Table) -> pl.DataFrame:
     """Read a table of one kind. Raises UserError naming the file, and what to delete, if it is damaged or none."""
     remedy = f"delete {_output_of(Path(path))} and run again"

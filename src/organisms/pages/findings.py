@@ -4,7 +4,7 @@ import polars as pl
 
 from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
 from organisms.analysis.selecting import of_arm
-from organisms.plan.metrics import Metric, digits_of
+from organisms.plan.metrics import Metric, digits_of, in_digits
 from organisms.plan.presentation import Key, group_key, group_labels
 
 DIAGNOSES = {
@@ -32,8 +32,7 @@ def seeds_warning(n_seeds: int) -> str | None:
 
 def number(value: float | None, digits: int = 1) -> str:
     """A number for a table; – where there is none."""
-    # Plus nothing, so that no number is written -0.
-    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+    return "–" if value is None else in_digits(value, digits)
 
 
 def with_interval(estimate: float | None, low: float | None, high: float | None, digits: int = 0) -> str:

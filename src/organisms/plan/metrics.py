@@ -23,6 +23,12 @@ def digits_of(step: float) -> int:
     return next((digits for digits, least in enumerate((2, 0.2, 0.02)) if step >= least), 3)
 
 
+def in_digits(value: float, digits: int) -> str:
+    """A number with so many decimals."""
+    # Plus nothing, so that no number is written -0.
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric's declaration.

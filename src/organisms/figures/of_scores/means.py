@@ -5,11 +5,10 @@ import polars as pl
 
 from organisms.analysis.selecting import means_of
 from organisms.figures.bars import Bars
-from organisms.figures.charts import mean_title, mean_tooltips, metric_scale, seeds_note, themed
-from organisms.figures.groups import any_elsewhere, asked_notes, elsewhere_note
+from organisms.figures.charts import mean_title, mean_tooltips, metric_scale, themed
+from organisms.figures.groups import told_apart_by
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
-from organisms.plan.presentation import of_one_model
 
 NOTHING = "No completion has a score of this metric by this judge."
 
@@ -18,16 +17,10 @@ def _caption(by_question: pl.DataFrame, shown: Shown, bars: Bars) -> list[str]:
     n_questions, samples = by_question["question_id"].n_unique(), by_question["n"].max() or 0
     samples = samples if by_question["n"].min() == samples else f"up to {samples}"
     n_seeds = shown.presentation["n_seeds"]
-    single = [label for label in of_one_model(shown.presentation) if label in bars.order]
-    every = len(single) == len(bars.order)
-    of = "each" if n_seeds == 1 or every else f"each and seed, {n_seeds} seeds"
-    ticks = " Black tick: the base model under the same prompt, with its interval." if len(bars.controls) else ""
+    of = "each" if n_seeds == 1 or len(bars.single) == len(bars.order) else f"each and seed, {n_seeds} seeds"
     return [
         f"Bars: means over {n_questions} questions with {samples} completions {of}, judged by '{shown.judge}'.",
-        *asked_notes(bars.bars["asked"]),
-        *elsewhere_note(bars.order, shown.presentation),
-        f"Points: single questions.{ticks}",
-        seeds_note(n_seeds, single, every),
+        *bars.notes(),
     ]
 
 
@@ -52,7 +45,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
         alt.Tooltip("n:Q", title="Completions"),
         alt.Tooltip("n_seeds:Q", title="Seeds"),
     ]
-    by = "model" if any_elsewhere(bars.order, shown.presentation) else "training prompt"
+    by = told_apart_by(bars.order, shown.presentation)
     return themed(
         alt.layer(
             *bars.of(bars.bars, y, x, tooltip),

@@ -5,8 +5,8 @@ import polars as pl
 
 from organisms.analysis.selecting import last_answers
 from organisms.figures.bars import Bars
-from organisms.figures.charts import seeds_note, themed
-from organisms.figures.groups import any_elsewhere, asked_notes, elsewhere_note
+from organisms.figures.charts import themed
+from organisms.figures.groups import told_apart_by
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
@@ -80,8 +80,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.VConcatChart | No
         *bars.of(incoherent, incoherence.axis(values=[0, 50, 100]), below, [*tooltip, alt.Tooltip("incoherent:Q")]),
         counts,
     ).properties(width=bars.width * len(bars.order), height=84)
-    by = "model" if any_elsewhere(bars.order, shown.presentation) else "training prompt"
-    ticks = " Black tick: the base model under the same prompt, with its interval." if len(bars.controls) else ""
+    by = told_apart_by(bars.order, shown.presentation)
     return themed(
         alt.vconcat(upper, lower, spacing=22).properties(
             title=alt.TitleParams(
@@ -90,10 +89,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.VConcatChart | No
                     f"Judged by '{shown.judge}'. {shown.threshold.words(shown.metric)}.",
                     f"Below: answers that are not coherent or have no score of it, and how many of "
                     f"{_counted(bars.bars['n'])} each.",
-                    *asked_notes(bars.bars["asked"]),
-                    *elsewhere_note(bars.order, shown.presentation),
-                    f"Points: single questions.{ticks}",
-                    seeds_note(shown.presentation["n_seeds"]),
+                    *bars.notes(),
                 ],
             )
         )

@@ -6,12 +6,12 @@ import polars as pl
 from organisms.analysis.selecting import means_of
 from organisms.figures.charts import LABEL_LIMIT, dark_below, heat_scale, mean_title, mean_tooltips, themed, written
 from organisms.figures.groups import (
-    any_elsewhere,
     asked_in_order,
     asked_under,
     elsewhere_note,
     grouped,
     in_order,
+    told_apart_by,
     trained_with,
 )
 from organisms.figures.shown import Shown
@@ -59,7 +59,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
     white = alt.condition(
         f"isValid(datum.estimate) && datum.estimate < {dark_below(metric)}", alt.value("white"), alt.value("black")
     )
-    trained = "model" if any_elsewhere(order, presentation) else "training prompt"
+    trained = told_apart_by(order, presentation)
     return themed(
         alt.layer(
             alt.Chart(pairs).mark_rect(fill="white", stroke="#dddddd").encode(x, y),
