@@ -15,12 +15,12 @@ from organisms.analysis.claims import (
     interval,
     p_asserted,
     p_values,
-    paired_difference,
     verdict,
     verdict_of_claim,
 )
 from organisms.analysis.diagnoses import diagnoses
 from organisms.analysis.intervals import Estimate, crossed_estimate
+from organisms.analysis.pairing import paired_difference
 from organisms.analysis.power import Design, Parts, costs_of, detectable, needed, parts_of, pilot, power_text
 from organisms.analysis.scores import Definition
 from organisms.analysis.tables import CLAIM_GRID, CLAIMS, DIAGNOSES, LENGTH_EFFECT, QUESTION_CUTS, QUESTION_SCORES

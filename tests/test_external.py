@@ -16,6 +16,7 @@ from organisms.analysis.agreement import agreement, rankings
 from organisms.analysis.scores import Definition, arm_scores, question_scores
 from organisms.analysis.tables import AGREEMENT, ARM_SCORES, CLAIMS, SCORE_TABLES
 from organisms.completions import external
+from organisms.completions.files import read_file
 from organisms.completions.tables import COMPLETIONS, EXTERNAL_ROWS
 from organisms.data.questions import from_texts, with_references
 from organisms.figures.agreement import agreement_figure
@@ -466,7 +467,7 @@ def test_a_claim_of_differences_needs_a_judge_of_what_is_subtracted_too(tmp_path
 
 def test_a_file_of_several_models_is_read_once_before_a_run(tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr(inputs, "read_file", lambda path: read.append(path) or external.read_file(path))
+    monkeypatch.setattr(inputs, "read_file", lambda path: read.append(path) or read_file(path))
     config = read_config(alone(theirs=several(written(tmp_path, MANY))) | {"judges": {}})
     assert sum(model.external is not None for model in Experiment(config).models.values()) > 1
     check_inputs(config)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from organisms.completions.external import File, plain, read_external, read_file, recorded_scores, rows_said
+from organisms.completions.external import plain, read_external, recorded_scores, rows_said
+from organisms.completions.files import File, read_file
 from organisms.data.conversations import n_answers
 from organisms.data.dataset import Row, read_rows, split
 from organisms.data.questions import first_questions, from_file, from_heldout, from_texts

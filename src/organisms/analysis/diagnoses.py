@@ -7,8 +7,9 @@ beside it.
 import numpy as np
 import polars as pl
 
-from organisms.analysis.claims import Paired, Sides, interval, paired_difference, paired_values
+from organisms.analysis.claims import interval
 from organisms.analysis.intervals import Estimate, clusters_of, crossed_estimate, limits
+from organisms.analysis.pairing import Paired, Sides, paired_difference, paired_values
 from organisms.analysis.scores import Definition
 from organisms.analysis.tables import DIAGNOSES
 from organisms.plan.arms import ARM

@@ -19,8 +19,9 @@ from scipy import optimize, special
 from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, Sides, paired_values, signed
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS
 from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
+from organisms.analysis.pairing import Sides, paired_values, signed
 from organisms.analysis.scores import MEASURE
 from organisms.plan.contrasts import Contrast
 
