@@ -6,7 +6,7 @@ import polars as pl
 
 from organisms.analysis.selecting import of_arm
 from organisms.plan.arms import ARM
-from organisms.plan.presentation import group_key, prompt_labels
+from organisms.plan.presentation import BASE, group_key, prompt_labels
 
 WITHOUT, WITH, CONTROL = "Default system prompt", "Its training prompt", "Base model under that prompt"
 # What completions made elsewhere were asked under: what their files had, which this run cannot know.
@@ -118,7 +118,6 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
     out. A model trained with the default prompt has only WITHOUT.
     """
     parts = []
-    is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
     for group in groups:
         own = of_arm(group_key(group))
         by_default = pl.col("eval_prompt") == "default"
@@ -130,7 +129,7 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
             .then(pl.lit(WITHOUT))
             .when(own & under_trained)
             .then(pl.lit(WITH))
-            .when(is_base & under_trained & ~by_default)
+            .when(of_arm(BASE) & under_trained & ~by_default)
             .then(pl.lit(CONTROL))
         )
         parts.append(

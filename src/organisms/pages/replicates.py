@@ -14,7 +14,7 @@ from organisms.analysis.selecting import of_arm
 from organisms.analysis.tables import ARM_SCORES, CLAIMS, SCORES
 from organisms.pages.findings import cell_words, claim_verdicts, contrast_words, number, verdict_words
 from organisms.plan.arms import ARM
-from organisms.plan.presentation import group_key
+from organisms.plan.presentation import BASE, group_key
 
 PAGES = ("README.md", "docs/miniature.md")
 _CONTROLS = ("none", "plain", "nonsense")
@@ -89,14 +89,14 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     labels = {prompt["name"]: _code(prompt["label"]) for prompt in presentation["prompts"]}
 
     open_set, held_out = (means.filter(question_set=name) for name in ("non_medical", "heldout_medical"))
-    base, rows = (None,) * len(ARM), []
+    rows = []
     for group in presentation["groups"]:
         key, trained = group_key(group), group["training_prompt"]
         own = None
         if trained == "default":
             own = "the same"
         elif trained:
-            own = f"{cell_words(open_set, key, trained)} (base {cell_words(open_set, base, trained)})"
+            own = f"{cell_words(open_set, key, trained)} (base {cell_words(open_set, BASE, trained)})"
         controls = [cell_words(open_set, key, prompt) for prompt in _CONTROLS]
         row = [_code(group["label"]), cell_words(open_set, key, "default"), own, *controls]
         rows.append([*row, cell_words(held_out, key, "default")])

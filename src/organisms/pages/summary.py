@@ -15,11 +15,9 @@ from organisms.pages.findings import (
     seeds_warning,
     verdict_words,
 )
-from organisms.plan.arms import ARM
 from organisms.plan.metrics import Metric
-from organisms.plan.presentation import Key, group_key, of_one_model, question_set_labels
+from organisms.plan.presentation import BASE, group_key, of_one_model, question_set_labels
 
-_BASE: Key = (None,) * len(ARM)
 # Of a column, in characters: numbers with intervals are narrow, labels of prompts are not.
 _HEADER = 20
 
@@ -40,7 +38,7 @@ def _base_table(arm_scores: pl.DataFrame, judge: str, metrics: list[Metric], pre
     columns = {}
     for question_set, metric in product(presentation["question_sets"], metrics):
         scores = means_of(arm_scores, metric, question_set["name"], judge)
-        cells = [cell_words(scores, _BASE, name, metric.digits) for name, _ in prompts]
+        cells = [cell_words(scores, BASE, name, metric.digits) for name, _ in prompts]
         if any(cell is not None for cell in cells):
             columns[f"{metric.title.lower()}, {question_set['label']}"] = cells
     rows = [[label, *cells] for (_, label), *cells in zip(prompts, *columns.values(), strict=True) if any(cells)]
@@ -83,7 +81,7 @@ def summary_text(
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
-    if any(group_key(group) == _BASE for group in presentation["groups"]):
+    if any(group_key(group) == BASE for group in presentation["groups"]):
         both = list({metric.name: metric for metric in (*metrics, coherence)}.values())
         parts += filter(None, (_base_table(arm_scores, judge, both, presentation) for judge in judges))
     for judge, metric in product(judges, metrics):
@@ -97,13 +95,13 @@ def summary_text(
                 means = [
                     cell_words(scores, own, "default", metric.digits),
                     trained and cell_words(scores, own, trained, metric.digits),
-                    trained and cell_words(scores, _BASE, trained, metric.digits),
+                    trained and cell_words(scores, BASE, trained, metric.digits),
                     *(cell_words(scores, own, prompt, metric.digits) for prompt in others),
                 ]
                 if any(mean is not None for mean in means):
                     rows.append([group["label"], *means])
                 # Completions made elsewhere have no training prompt that would be their own.
-                external_only = own != _BASE and group["training_prompt"] is None
+                external_only = own != BASE and group["training_prompt"] is None
                 for prompt in presentation["prompts"] if external_only else []:
                     mean = prompt["name"] not in ("default", *others) and cell_words(
                         scores, own, prompt["name"], metric.digits

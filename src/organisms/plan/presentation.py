@@ -128,6 +128,7 @@ def _prompt_place(experiment: Experiment, name: str) -> str:
 
 
 Key = tuple[str | None, ...]
+BASE: Key = (None,) * len(ARM)
 
 
 def group_key(row: dict) -> Key:

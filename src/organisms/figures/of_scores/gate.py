@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.analysis.selecting import means_of
+from organisms.analysis.selecting import means_of, of_arm
 from organisms.figures.charts import (
     BASE_COLOUR,
     LABEL_LIMIT,
@@ -16,7 +16,7 @@ from organisms.figures.charts import (
 )
 from organisms.figures.groups import WITH, any_elsewhere, asked_in_order, asked_under, elsewhere_note, grouped, in_order
 from organisms.figures.shown import Shown
-from organisms.plan.arms import ARM
+from organisms.plan.presentation import BASE
 
 NOTHING = "No finetune was asked, or nothing has a score."
 _PANELS_IN_A_ROW = 4
@@ -32,8 +32,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     metric, presentation = shown.metric, shown.presentation
     rows = means_of(tables["arm_scores"], metric, shown.question_set, shown.judge).drop_nulls("estimate")
     rows = grouped(rows, presentation)
-    is_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM)
-    models, base = rows.filter(~is_base), rows.filter(is_base)
+    models, base = rows.filter(~of_arm(BASE)), rows.filter(of_arm(BASE))
     if not len(models):
         return None
     order = in_order(models["group"], presentation)

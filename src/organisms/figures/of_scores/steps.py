@@ -3,11 +3,12 @@
 import altair as alt
 import polars as pl
 
-from organisms.analysis.selecting import last_answers
+from organisms.analysis.selecting import last_answers, means_of, of_arm
 from organisms.figures.charts import BASE_COLOUR, group_lines, mean_title, metric_scale, themed
 from organisms.figures.groups import WITH, WITHOUT, grouped, in_order
 from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
+from organisms.plan.presentation import BASE
 
 NOTHING = "No adapter from the middle of training was kept (training.keep_steps) and asked (`steps` in evaluations)."
 
@@ -50,13 +51,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     if not len(arms):
         return None
     seeds = _by_step(tables["scores"], tables["last_steps"], shown, [*ARM, "seed"])
-    of_base = pl.all_horizontal(pl.col(name).is_null() for name in ARM) & (pl.col("eval_prompt") == "default")
-    base = last_answers(
-        tables["arm_scores"].filter(
-            of_base & (pl.col("judge") == shown.judge) & (pl.col("question_set") == shown.question_set),
-            (pl.col("metric") == metric.name) & (pl.col("measure") == "mean"),
-        )
-    ).drop_nulls("estimate")
+    means = means_of(tables["arm_scores"], metric, shown.question_set, shown.judge)
+    base = means.filter(of_arm(BASE), eval_prompt="default").drop_nulls("estimate")
     order = in_order(arms["group"], presentation)
     panels = [asked for asked in (WITHOUT, WITH) if asked in set(arms["asked"])]
     columns = ["group", "asked", "at", "estimate"]
