@@ -861,6 +861,7 @@ def test_snakemakes_report_opens_with_the_answer(chromium, finished):
     command = finished.command("--report", "report.html")
     done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False, timeout=LONGEST)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert (finished.folder / "report.html").stat().st_size < 8_000_000
     tab = chromium(finished.folder / "report.html")
     tab.wait_for_selector("#findings")
     heading = tab.locator("#findings h1")
@@ -883,7 +884,7 @@ def test_the_overview_says_verdicts_versions_hashes_and_no_password(finished):
         "Bar chart: mean alignment by training prompt on non_medical, judged by world",
         "Bar chart: percent misaligned among coherent answers by training prompt on non_medical, judged by world",
     ]
-    for part in ("C1: ", "C2: ", "data:image/png", "SHA-256", "torch", "transformers", "ONE SEED", "rank: 8"):
+    for part in ("C1: ", "C2: ", "data:image/svg+xml", "SHA-256", "torch", "transformers", "ONE SEED", "rank: 8"):
         assert part in text, part
     assert re.search(r"[0-9a-f]{64}", text)
     hidden = without_secrets({"archive": {"password": "hush", "password_env": "NAME"}, "list": [{"password": "hush"}]})

@@ -337,7 +337,7 @@ def test_without_a_judge_no_old_figures_stand(rerun):
     for text in (done.stdout, (results / "summary.txt").read_text(encoding="utf-8"), page):
         assert "The config names no judge: nothing is scored." in text
         assert "no part of this: judgments/world, tables/scores.parquet" in text
-    assert "data:image/png" not in page
+    assert "data:image/svg+xml" not in page
     jobs = read_manifest(results / "manifest.json")["jobs"]
     assert "judgments/world" not in jobs
     assert {"timings", "summary", "overview", f"completions/{BASE}"} <= set(jobs)

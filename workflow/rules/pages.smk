@@ -184,7 +184,7 @@ rule overview:
     input:
         **{name: table_if_judged(name) for name in ("claims", "diagnoses", "arm_scores")},
         timings="<results>/tables/timings.parquet",
-        pictures=[f"<results>/figures/{'/'.join(of)}.png" for of in first_figures()],
+        pictures=[f"<results>/figures/{'/'.join(of)}.svg" for of in first_figures()],
         hashed=hashed_files(),
         styles=[shipped("workflow/report/findings.css"), shipped("workflow/report/pages.css")],
     output:

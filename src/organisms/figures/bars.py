@@ -139,6 +139,7 @@ class Bars:
         points = points.filter((pl.col("asked") != CONTROL) & pl.col("group").is_in(self.order))
         return (
             alt.Chart(_beside_bars(points, self.groups))
-            .mark_point(filled=True, size=14 if self.width > 40 else 7, color="#222222", opacity=0.5)
+            # Not read out one by one: who does not see them has the question map and the tables.
+            .mark_point(aria=False, filled=True, size=14 if self.width > 40 else 7, color="#222222", opacity=0.5)
             .encode(x, alt.Y("mean:Q"), self.place)
         )

@@ -47,9 +47,9 @@ def table(headers: list[str], rows: list[list], numbers: int = 0) -> str:
 
 
 def picture(path: str | Path, described: str) -> str:
-    """A PNG inside the page. described: its text for those who do not see it."""
+    """An SVG inside the page, as an image: no script in it runs. described: its text for those who do not see it."""
     data = base64.b64encode(Path(path).read_bytes()).decode()
-    return f'<p><img src="data:image/png;base64,{data}" alt="{_text(described)}" width="720"></p>'
+    return f'<p><img src="data:image/svg+xml;base64,{data}" alt="{_text(described)}" width="720"></p>'
 
 
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int, main: str) -> list[str]:
@@ -78,7 +78,7 @@ def overview(
 ) -> str:
     """The body of the page, as markup.
 
-    The first four are tables. pictures: PNG files with their descriptions. hashed: files of data and models whose
+    The first four are tables. pictures: SVG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
     main: the main metric. elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`).
     Raises UserError if two jobs were made with settings that do not go together.
