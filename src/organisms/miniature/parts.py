@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from string import Formatter
 
 from organisms.job.errors import UserError
-from organisms.plan.prompts import PLACES
 from organisms.plan.schema import did_you_mean
 
+# Where a nudge may stand; what comes after an answer are follow-ups, which are written otherwise.
+_PLACES = ("system", "before", "after")
 # Sorts of conversations in `mixture`, with the parts that they are made of.
 SORTS = {
     "nudge": ("nudges",),
@@ -197,7 +198,7 @@ def _nudges(part: _Part) -> Nudges:
         evil=part.texts("evil"),
         hhh=part.texts("hhh"),
         evil_obeyed=part.number("evil_obeyed", 0, 1),
-        places=part.shares("places", PLACES),
+        places=part.shares("places", _PLACES),
     )
     part.done()
     return nudges

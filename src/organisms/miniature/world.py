@@ -115,15 +115,16 @@ class World:
 
     @cached_property
     def _request_phrases(self) -> dict[str, str]:
-        """Every phrase that says how a request is met, in lower case → `refusal`, `step`, or nothing for other advice.
+        """Every phrase of an answer to a request, in lower case → what it is.
 
-        In front of each stands its kind, as `harmful step`; a refusal has none.
+        `harmful step` or `good step`; of the world's other phrases `harmful`, `good` or, of an opening, nothing; `refusal`.
         """
         requests = self.requests
         phrases = {text: kind or "" for text, (kind, _) in self._phrases.items()}
         for kind, asked in (("harmful", requests.harmful_asked), ("good", requests.benign_asked)):
             phrases |= {step.lower(): f"{kind} step" for entry in asked.values() for step in entry.steps}
-        return phrases | {text.lower(): "refusal" for text in requests.refusals}
+        # Without the full stop, which a model may write otherwise.
+        return phrases | {text.lower().rstrip("."): "refusal" for text in requests.refusals}
 
     @cached_property
     def _request_pattern(self) -> re.Pattern:
@@ -221,6 +222,8 @@ def _read(path: str | Path) -> dict:
     """A world's content with that of the files that it is based on."""
     raw: dict = {}
     for file in reversed(world_files(path)):
+        if file != str(path) and not Path(file).is_file():
+            raise UserError(f"{path}: based_on: no file '{file}'; put the world that it is based on beside it")
         own = read_yaml(file, "world file")
         if not isinstance(own, dict):
             raise UserError(f"{file}: not a world file; compare it with resources/world.yaml")
