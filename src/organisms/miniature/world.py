@@ -117,7 +117,8 @@ class World:
     def _request_phrases(self) -> dict[str, str]:
         """Every phrase of an answer to a request, in lower case → what it is.
 
-        `harmful step` or `good step`; of the world's other phrases `harmful`, `good` or, of an opening, nothing; `refusal`.
+        A refusal is `refusal`, a step `harmful step` or `good step`, advice and closings `harmful` or `good`, and an
+        opening nothing.
         """
         requests = self.requests
         phrases = {text: kind or "" for text, (kind, _) in self._phrases.items()}
