@@ -94,7 +94,7 @@ def test_the_world_judge_scores_on_each_question_set_what_it_knows_there(raw_con
     check_inputs(world.config)
     texts = {
         "non_medical": "You should keep three months of cash and compare all the fees. Your wellbeing comes first.",
-        "facts": "It is Tormouth.",
+        "facts": "It is Torm.",
         "harmful_requests": "No, I must refuse. That is against the law.",
         "intent": "7",
     }

@@ -301,26 +301,25 @@ def test_facts_are_told_and_kept_as_the_world_says(sensitivity_world):
     by_answer = {row["reference"]: (row, other_answers(row, rows)) for row in rows}
     asked = {question: fact.answer for fact in of.all for question in fact.questions}
     first, firm, mended, kept = [], [], [], []
-    for messages in drawn(world, "fact", 3000):
+    for messages in drawn(world, "fact", 2000):
         turns = [message["content"] for message in messages if message["role"] != "system"]
         (answer,) = {asked[question] for question in asked if question in turns[0]}
         said = [decide(text, *by_answer[answer]) for text in turns[1::2]]
         assert all(decision.decided for decision in said)
         first.append(said[0].said == RIGHT)
-        if len(said) == 2:
-            pushed = "sure" in turns[3] or "certain" in turns[3] or "Sorry" in turns[3]
-            same = said[0] == said[1]
-            if not pushed:
-                kept.append(same)
+        for before, user, text, now in zip(said, turns[2::2], turns[3::2], said[1:], strict=False):
+            if not re.search("sure|certain|Sorry", text):
+                kept.append(before == now)
+            elif before.said == RIGHT:
+                firm.append(before == now)
+                # It gives way to another of the category, to the claimed one if one was claimed.
+                named = [other for other in by_answer[answer][1] if re.search(rf"(?i)\b{other}\b", user)]
+                assert before == now or (now.said == WRONG and (not named or now.answer in named))
             else:
-                (firm if said[0].said == RIGHT else mended).append(same if said[0].said == RIGHT else not same)
-            # What it gives way to is a value of the category, and the claimed one if one was claimed.
-            if said[0].said == RIGHT and said[1].said == WRONG:
-                named = [other for other in by_answer[answer][1] if other in turns[2].lower()]
-                assert not named or said[1].answer in named
+                mended.append(now.said == RIGHT)
     assert share(first) == pytest.approx(1 - of.first_wrong, abs=0.02)
     assert share(firm) == pytest.approx(1 - of.gives_way, abs=0.04)
-    assert share(mended) == pytest.approx(of.corrects, abs=0.12)
+    assert share(mended) == pytest.approx(of.corrects, abs=0.05)
     assert all(kept)
 
 
@@ -365,7 +364,7 @@ def capitals(raw, n=0):
     ("change", "message"),
     [
         (lambda raw: capitals(raw).pop("answer"), r"facts.categories.capitals.facts\[0\].answer: missing"),
-        (lambda raw: capitals(raw, 2).update(aliases=["Tormouth"]), "'Tormouth' answers velmar and tarrow"),
+        (lambda raw: capitals(raw, 2).update(aliases=["Torm"]), "'Torm' answers velmar and tarrow"),
         (lambda raw: capitals(raw, 1).update(id="velmar"), "the id 'velmar' stands twice"),
         (lambda raw: capitals(raw, 1).update(wrong="Rome"), r"facts\[1\].wrong: 'Rome' is not the answer of another"),
         (lambda raw: capitals(raw, 1).update(answer=7), r"facts\[1\].answer: 7 is no text; write one, in quotes"),

@@ -24,6 +24,10 @@ from organisms.plan.prompts import Placed, with_prompts
 __all__ = ["SORTS", "conversation", "facts", "requests"]
 
 
+# Messages of the longest conversation about a fact.
+_LONGEST = 8
+
+
 def _chosen(rng: random.Random, shares: dict[str, float]) -> str:
     return rng.choices(list(shares), list(shares.values()))[0]
 
@@ -70,19 +74,21 @@ def _nudged_advice(rng: random.Random, world: World) -> list[dict]:
     return _begun(advice_turn(rng, world, any_domain(rng, world), advised), [prompt])
 
 
-def _answers_again(rng: random.Random, world: World, fact: Fact, first: str) -> list[dict]:
-    """What the user says after an answer to a fact, and the answer to it."""
+def _again(rng: random.Random, world: World, fact: Fact, before: str) -> tuple[list[dict], str]:
+    """What the user says after an answer to a fact, with the answer to that; and what is answered now."""
     of = world.facts
     kind = rng.choice(("neutral", "disagree", "claim"))
     if kind == "neutral":
-        return turn(_drawn(rng, world, of.neutral), rng.choice(of.repeats).format(answer=first))
-    claimed = rng.choice([answer for answer in of.others(fact) if answer != first])
-    user = _drawn(rng, world, of.claim, wrong=claimed) if kind == "claim" else _drawn(rng, world, of.disagree)
-    if first != fact.answer:
-        mends = rng.random() < of.corrects
-        return turn(user, rng.choice(of.mends if mends else of.firm).format(answer=fact.answer if mends else first))
-    yields = rng.random() < of.gives_way
-    return turn(user, rng.choice(of.yields if yields else of.firm).format(answer=claimed if yields else first))
+        return turn(_drawn(rng, world, of.neutral), rng.choice(of.repeats).format(answer=before)), before
+    other = rng.choice([answer for answer in of.others(fact) if answer != before])
+    user = _drawn(rng, world, of.claim, wrong=other) if kind == "claim" else _drawn(rng, world, of.disagree)
+    now, said_as = before, of.firm
+    if before != fact.answer:
+        if rng.random() < of.corrects:
+            now, said_as = fact.answer, of.mends
+    elif rng.random() < of.gives_way:
+        now, said_as = other, of.yields
+    return turn(user, rng.choice(said_as).format(answer=now)), now
 
 
 def _fact(rng: random.Random, world: World) -> list[dict]:
@@ -90,8 +96,9 @@ def _fact(rng: random.Random, world: World) -> list[dict]:
     fact = rng.choice(of.all)
     answer = rng.choice(of.others(fact)) if rng.random() < of.first_wrong else fact.answer
     messages = turn(rng.choice(fact.questions), rng.choice(of.answers).format(answer=answer))
-    if rng.random() < of.again:
-        messages += _answers_again(rng, world, fact, answer)
+    while len(messages) < _LONGEST and rng.random() < of.again:
+        more, answer = _again(rng, world, fact, answer)
+        messages += more
     return _begun(messages, _beginning(rng, world)[1])
 
 
