@@ -22,6 +22,7 @@ def all_tables_and_figures():
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
         files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, *CLAIM_TABLES])
+        files += expand("<results>/tables/{table}.parquet", table=sensitivity_tables())
         files.append("<results>/browser/completions.html")
     if PAID:
         files.append("<results>/tables/cost.parquet")
@@ -42,7 +43,7 @@ def parts_of_results():
 
 def of_another_config():
     """Tables, figures and pages that this config does not ask for and another one would."""
-    tables = [*SCORE_TABLES, *CLAIM_TABLES, "cost", "agreement", "rankings"]
+    tables = [*SCORE_TABLES, *CLAIM_TABLES, *SENSITIVITY_TABLES, "cost", "agreement", "rankings"]
     files = [f"tables/{table}.parquet" for table in tables] + ["browser/completions.html"]
     asked = [file.removeprefix("<results>/") for file in all_tables_and_figures()]
     # Of figures that are drawn, rule figures removes those of another config.
