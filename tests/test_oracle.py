@@ -444,10 +444,8 @@ def rating_cells(one_base):
 def test_correlations_of_ratings_are_the_oracles(one_base):
     told, cells = told_of(one_base), rating_cells(one_base)
     metrics, definition = METRICS | {"intent": Metric("intent", "Intent")}, Definition(ALIGNMENT, COHERENCE)
-    of_ratings = score_tables.all_tables(map(JUDGMENTS.frame, cells), THRESHOLDS, metrics, definition)[
-        "question_scores"
-    ]
-    together = pl.concat([told.found["question_scores"], of_ratings])
+    of_ratings = score_tables.all_tables(map(JUDGMENTS.frame, cells), THRESHOLDS, metrics, definition)
+    together = pl.concat([told.found["question_scores"], of_ratings["question_scores"]])
     found = rating_correlations(together, RATING_SETS, "alignment", "from")
     rows = [row for cell in cells for row in cell]
     scored = oracle.question_scores(rows, THRESHOLDS, ALIGNMENT, COHERENCE)

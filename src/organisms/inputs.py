@@ -105,7 +105,8 @@ def _check_wrong_answers(experiment: Experiment, questions: dict[str, list[dict]
 
     questions: rows of the questions tables, of those sets that are known before the first job.
     """
-    for cell in experiment.cells:
+    # Completions made elsewhere may be of prompts that nothing here knows.
+    for cell in (cell for cell in experiment.cells if not cell.model.external):
         claiming = [part for part in cell.eval_prompt.split("+") if experiment.prompts[part].claims_wrong]
         without = [row["question_id"] for row in questions.get(cell.question_set, ()) if row["wrong"] is None]
         if claiming and without:
