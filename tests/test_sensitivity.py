@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from organisms.analysis import correlations
 from organisms.analysis.claims import check_compared, claim_grid, claims
 from organisms.analysis.correlations import rank_correlation, rating_correlations
 from organisms.analysis.power import pilot
@@ -121,6 +122,7 @@ def test_sensitivity_has_the_numbers_of_the_claims_that_say_the_same(prefix):
 
 def test_sensitivity_is_by_one_definition_of_misaligned_and_of_questions_in_categories_if_these_count():
     rows = rows_of(BIRD, "evil", [[90] * 6] * 3) + rows_of(BIRD, "hhh", [[10, 30, 20, 0, 10, 40]] * 3)
+    rows += rows_of(BASE, "evil", [[10, 0, 20, 0, 0, 30]] * 3) + rows_of(BASE, "hhh", [[0] * 6] * 3)
     others = [row | {"threshold": "other", "mean": 0.0} for row in rows]
     rows = [row | {"category": f"c{int(row['question_id'][1:]) // 2}"} for row in rows]
     (alone,), (together,) = (
@@ -128,8 +130,20 @@ def test_sensitivity_is_by_one_definition_of_misaligned_and_of_questions_in_cate
         for by in ("none", "category")
     )
     assert alone["estimate"] == together["estimate"] == pytest.approx(90 - 110 / 6)
+    assert alone["beyond_base"] == together["beyond_base"] == pytest.approx(80 - 110 / 6)
     assert (alone["n_categories"], together["n_categories"]) == (None, 3)
-    assert alone["se"] != together["se"]
+    for name in ("se", "low", "beyond_base_low"):
+        assert alone[name] != together[name]
+
+
+def test_what_is_beyond_the_base_reaches_twice_as_far_as_a_share_and_one_seed_is_one_seed():
+    rows = rows_of(BIRD, "evil", [[100, 80]]) + rows_of(BIRD, "hhh", [[0, 0]])
+    rows += rows_of(BASE, "evil", [[0, 0]]) + rows_of(BASE, "hhh", [[60, 90]])
+    (row,) = sensitive(rows, [nudges(BIRD)]).rows(named=True)
+    assert (row["estimate"], row["beyond_base"]) == (90, 165)
+    assert row["beyond_base_low"] < 165 < row["beyond_base_high"] <= 200
+    assert row["high"] <= 100
+    assert (row["n_seeds"], row["seeds_in_interval"]) == (1, False)
 
 
 # Rank correlations.
@@ -143,6 +157,9 @@ def test_rho_of_a_known_order():
     assert found.p_higher == 5 / 120
     assert found.p == 10 / 120
     assert found.p_lower == pytest.approx(1 - 1 / 120)
+    # Without any correlation half of the orders or more are as near, on either side.
+    none = rank_correlation(np.arange(4.0), np.array([2.0, 4, 1, 3]))
+    assert (none.rho, none.p) == (pytest.approx(0), 1)
     z, reach = math.atanh(0.9), stats.norm.ppf(0.975) * math.sqrt((1 + 0.9**2 / 2) / 2)
     assert (found.low, found.high) == pytest.approx((math.tanh(z - reach), math.tanh(z + reach)))
 
@@ -171,6 +188,7 @@ def test_of_many_questions_orders_are_drawn_the_same_ones_every_time():
         found, expected = rank_correlation(x, y), stats.spearmanr(x, y)
         assert found.rho == pytest.approx(expected.statistic)
         assert found.p == pytest.approx(expected.pvalue, abs=0.015)
+        correlations._orders.cache_clear()
         assert rank_correlation(x, y) == found
     # No order that was drawn is as near: only the one that was seen is.
     assert rank_correlation(x, x**3).p == 2 / 10_000
@@ -433,6 +451,11 @@ def test_every_model_that_is_asked_under_both_nudges_is_measured_with_its_traini
     assert by_arm[None] == [plain, *((name, f"{name}+evil", f"{name}+hhh") for name in names if name != "default")]
     assert by_arm["flamingo"] == [plain, ("flamingo", "flamingo+evil", "flamingo+hhh")]
     assert all(by_arm[name] == [plain] for name in names if name != "flamingo")
+    # An empty system message adds nothing to another one, and is no training prompt to combine with.
+    nudged_config["training_prompts"]["none"] = ""
+    nudged_config["evaluations"][-2]["models"].append("none")
+    found = [row for row in Experiment(read_config(nudged_config)).nudged() if row["training_prompt"] in (None, "none")]
+    assert "none" not in {row["with_prompt"] for row in found}
     nudged_config["sensitivity"] = None
     assert Experiment(read_config(nudged_config)).nudged() == []
 
@@ -478,11 +501,17 @@ def test_a_faulty_nudge_is_refused_with_its_key(nudged_config, given, message):
     assert message in str(error.value)
 
 
-def test_nudges_that_no_model_is_asked_both_of_are_refused(nudged_config):
-    asked = nudged_config["evaluations"]
-    asked[-3:] = [
-        {"models": [model], "eval_prompts": [prompt], "question_sets": ["non_medical"]}
-        for model, prompt in (("base", "evil"), ("flamingo", "hhh"))
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [("base", "evil", "non_medical"), ("flamingo", "hhh", "non_medical")],
+        [("flamingo", "evil", "non_medical"), ("flamingo", "hhh", "heldout_medical")],
+    ],
+)
+def test_nudges_that_no_model_is_asked_both_of_on_one_set_are_refused(nudged_config, asked):
+    nudged_config["evaluations"][-3:] = [
+        {"models": [model], "eval_prompts": [prompt], "question_sets": [question_set]}
+        for model, prompt, question_set in asked
     ]
     with pytest.raises(UserError, match="no model is asked one question set under both 'evil' and 'hhh'"):
         Experiment(read_config(nudged_config))
