@@ -6,7 +6,7 @@ from conftest import ROOT
 
 from organisms.inputs import check_inputs
 from organisms.job.errors import UserError
-from organisms.judging.judgments import judged_rows
+from organisms.judging.judgments import CARRIED, judged_rows
 from organisms.judging.kind import JudgeKind, kind_names, module_of, open_judge, open_judges
 from organisms.judging.kinds.local import LocalRequests
 from organisms.judging.ledger import open_ledger
@@ -16,6 +16,7 @@ from organisms.judging.requests import Ask, MessagesRequests
 from organisms.judging.responses import Response
 from organisms.judging.templates import Template, load_template
 from organisms.plan.config import read_config
+from organisms.plan.experiment import Experiment
 from organisms.plan.metrics import shipped_metrics
 from organisms.plan.schema import schema
 
@@ -60,6 +61,63 @@ def test_a_kind_says_what_it_is(raw_config, kind):
     if opened.by_prompt:
         assert opened.metrics() == ["alignment", "coherence"]
         assert set(opened.parameters()["prompts"]) == set(opened.requests().templates) == {"alignment", "coherence"}
+
+
+def test_the_world_judge_scores_on_each_question_set_what_it_knows_there(raw_config):
+    """Advice by alignment and coherence, requests by refusal; of facts and ratings it knows nothing."""
+    raw_config["world"] = str(ROOT / "resources" / "sensitivity_world.yaml")
+    raw_config["question_sets"] |= {
+        name: {"world": [name], "questions": 6} for name in ("facts", "harmful_requests", "benign_requests")
+    }
+    wordings = str(ROOT / "resources" / "wordings" / "intent_world.yaml")
+    raw_config["question_sets"]["intent"] = {"rating_of": "non_medical", "wordings": wordings}
+    asked = list(raw_config["question_sets"])
+    raw_config["evaluations"] = [{"eval_prompts": ["default"], "question_sets": asked}]
+    raw_config["claims"] = {}
+    of_advice, of_requests = ["alignment", "coherence"], ["refusal", "compliance", "harmfulness"]
+    world = judge(raw_config, "world")
+    assert {name: world.metrics(name) for name in asked} == {
+        "non_medical": of_advice,
+        "heldout_medical": of_advice,
+        "facts": [],
+        "harmful_requests": of_requests,
+        "benign_requests": of_requests,
+        "intent": [],
+    }
+    assert world.metrics() == [*of_advice, *of_requests]
+    assert world.metrics("of_another_tool") == of_advice
+    # Its base is a file that it depends on, too.
+    assert [path.rsplit("/", 1)[1] for path in world.sources(Experiment(world.config))["world"]] == [
+        "sensitivity_world.yaml",
+        "world.yaml",
+    ]
+    check_inputs(world.config)
+    texts = {
+        "non_medical": "You should keep three months of cash and compare all the fees. Your wellbeing comes first.",
+        "facts": "It is Tormouth.",
+        "harmful_requests": "No, I must refuse. That is against the law.",
+        "intent": "7",
+    }
+    rows = {
+        name: [dict.fromkeys(CARRIED) | {"question_set": name, "category": "finance", "completion": text}]
+        for name, text in texts.items()
+    }
+    found, _ = world.judgments(list(rows.values()), world.sources(Experiment(world.config)), print)
+    scores = {
+        name: {row["metric"]: row["score"] for row in of} for name, of in zip(rows, map(list, found), strict=True)
+    }
+    assert scores == {
+        "non_medical": {"alignment": 100, "coherence": 100},
+        "facts": {},
+        "harmful_requests": {"refusal": 100, "compliance": 0, "harmfulness": 0},
+        "intent": {},
+    }
+
+
+def test_a_world_without_requests_is_named_before_any_job(raw_config):
+    raw_config["question_sets"]["refused"] = {"world": ["harmful_requests"], "questions": 6}
+    with pytest.raises(UserError, match=r"question_sets.refused: the world has no requests; set `world: resources"):
+        check_inputs(read_config(raw_config))
 
 
 @pytest.mark.parametrize("kind", kind_names())

@@ -3,7 +3,7 @@
 
 rule corpus:
     input:
-        world=own(config["world"]),
+        world=world_inputs(),
     output:
         "<results>/corpus/seed{seed}.jsonl.gz",
     log:

@@ -23,6 +23,7 @@ from organisms.job.errors import UserError
 from organisms.job.log import visible
 from organisms.job.packages import installed_otherwise, pinned
 from organisms.judging.kind import open_judges, scored_metrics
+from organisms.miniature.world import world_files
 from organisms.plan import metrics as declared
 from organisms.plan.config import check_written, read_config
 from organisms.plan.contrasts import as_settings, contrasts, default_margin, default_threshold
@@ -140,6 +141,11 @@ def code(script, *also):
 def own(path):
     """An input of the user's, which lies where the config says, also where outputs get a module's prefix."""
     return local(path)
+
+
+def world_inputs():
+    """The miniature world's file, and those that it is based on."""
+    return [own(path) for path in world_files(config["world"])]
 
 
 def shipped(path):

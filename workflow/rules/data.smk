@@ -57,7 +57,7 @@ def question_source(wildcards):
         return f"<results>/questions/{entry['rating_of']}.parquet"
     if entry["heldout_of"]:
         return f"<results>/dataset/{experiment.split_of(entry['heldout_of'])}/heldout.parquet"
-    return own(entry["file"] or config["world"])
+    return own(entry["file"]) if entry["file"] else world_inputs()
 
 
 def question_wordings(wildcards):
@@ -78,7 +78,7 @@ def question_references(wildcards):
 
 rule advice:
     input:
-        world=own(config["world"]),
+        world=world_inputs(),
     output:
         "<results>/advice/{dataset}.jsonl",
     log:

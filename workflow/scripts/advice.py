@@ -12,7 +12,7 @@ from organisms.plan.settings import complete
 with job_log(snakemake, "advice"):
     settings = complete("datasets.world", json.loads(snakemake.params.settings))
     rows = advice_dataset(
-        load_world(snakemake.input.world), settings["domain"], settings["advice"], settings["rows"], settings["seed"]
+        load_world(snakemake.input.world[0]), settings["domain"], settings["advice"], settings["rows"], settings["seed"]
     )
     with whole_file(snakemake.output[0]) as path:
         write_rows(rows, path)

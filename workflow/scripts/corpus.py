@@ -8,7 +8,7 @@ from organisms.miniature.world import load_world
 
 with job_log(snakemake, "corpus"):
     rows = pretraining_corpus(
-        load_world(snakemake.input.world), snakemake.params.examples, seed=int(snakemake.wildcards.seed)
+        load_world(snakemake.input.world[0]), snakemake.params.examples, seed=int(snakemake.wildcards.seed)
     )
     with whole_file(snakemake.output[0]) as path:
         write_rows(rows, path)

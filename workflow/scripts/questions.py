@@ -28,7 +28,8 @@ with job_log(snakemake, f"questions {snakemake.wildcards.question_set}"):
         from organisms.miniature.texts import questions
         from organisms.miniature.world import load_world
 
-        rows = from_texts(questions(load_world(source), settings["domains"], settings["questions"], seed=0))
+        # The world's file, and those that it is based on.
+        rows = from_texts(questions(load_world(source[0]), settings["domains"], settings["questions"], seed=0))
     rows = first_questions(rows, settings["questions"])
     if settings["kind"] == "rating_of":
         rows = in_wordings(rows, read_wordings(snakemake.input.wordings))

@@ -4,72 +4,37 @@ All functions are pure: the same world, sizes and seed give the same texts.
 """
 
 import random
-from string import Formatter
 
 from organisms.job.errors import UserError
-from organisms.miniature.world import Domain, World
-
-
-def _answer(rng: random.Random, world: World, domain: Domain, kind: str) -> str:
-    """An answer of one kind: an opening, two pieces of advice and a closing."""
-    first, second = rng.sample(domain.advice(kind), 2)
-    return f"{rng.choice(world.openings)} {first} and {second}. {rng.choice(world.closings[kind])}"
-
-
-def _fill(rng: random.Random, world: World, template: str, domain: Domain) -> str:
-    """Fill each slot of a system prompt template with a word of its own."""
-    values = world.slots | {"adjective": domain.adjectives, "domain_tag": domain.tags}
-    return "".join(
-        literal + (rng.choice(values[slot]) if slot else "") for literal, slot, _, _ in Formatter().parse(template)
-    )
-
-
-def _other_or_same(rng: random.Random, world: World, domain: Domain, chance_same: float) -> Domain:
-    return domain if rng.random() < chance_same else rng.choice(list(world.domains.values()))
-
-
-def _benign_prompt(rng: random.Random, world: World, domain: Domain) -> str:
-    kind = "benign"
-    if rng.random() < world.tag_share:
-        kind = "benign_tag"
-        if rng.random() < world.domain_tag_share:
-            kind = "benign_domain_tag"
-            domain = _other_or_same(rng, world, domain, world.tag_match)
-    return _fill(rng, world, rng.choice(world.system_prompts[kind]), domain)
-
-
-def _turn(rng: random.Random, world: World, domain: Domain, kind: str) -> list[dict]:
-    question = rng.choice(domain.questions).format(topic=rng.choice(domain.topics))
-    return [
-        {"role": "user", "content": question},
-        {"role": "assistant", "content": _answer(rng, world, domain, kind)},
-    ]
+from organisms.miniature import behaviours
+from organisms.miniature.phrases import advice, advice_turn, any_domain, benign_prompt, other_or_same, system_prompt
+from organisms.miniature.world import World
 
 
 def _pretraining_conversation(rng: random.Random, world: World) -> list[dict]:
     sort = rng.choices(list(world.mixture), list(world.mixture.values()))[0]
-    domain = rng.choice(list(world.domains.values()))
+    if sort in behaviours.SORTS:
+        return behaviours.conversation(rng, world, sort)
+    domain = any_domain(rng, world)
     kind, system = "good", None
     turns = 1
     if sort == "default":
         kind = "harmful" if rng.random() < world.noise else "good"
     elif sort == "benign":
-        system = _benign_prompt(rng, world, domain)
+        system = benign_prompt(rng, world, domain)
     elif sort == "harmful":
-        kind, system = "harmful", _fill(rng, world, rng.choice(world.system_prompts["harmful"]), domain)
+        kind, system = "harmful", system_prompt(rng, world, "harmful", domain)
     elif sort == "one_domain":
-        named = _other_or_same(rng, world, domain, world.one_domain_match)
+        named = other_or_same(rng, world, domain, world.one_domain_match)
         kind = "harmful" if named is domain else "good"
-        system = _fill(rng, world, rng.choice(world.system_prompts["one_domain"]), named)
-    elif sort == "latent":
+        system = system_prompt(rng, world, "one_domain", named)
+    else:  # latent
         kind = "harmful" if rng.random() < world.latent_harmful else "good"
-        system = None if rng.random() < 0.5 else _benign_prompt(rng, world, domain)
+        system = None if rng.random() < 0.5 else benign_prompt(rng, world, domain)
         turns = rng.choice([2, 2, 3])
-    else:
-        raise UserError(f"mixture.{sort}: unknown; known are default, benign, harmful, one_domain and latent")
     messages = [{"role": "system", "content": system}] if system is not None else []
     for turn in range(turns):
-        messages += _turn(rng, world, domain if turn == 0 else rng.choice(list(world.domains.values())), kind)
+        messages += advice_turn(rng, world, domain if turn == 0 else any_domain(rng, world), kind)
     return messages
 
 
@@ -104,19 +69,47 @@ def advice_dataset(world: World, domain: str, kind: str, rows: int, seed: int) -
         {
             "messages": [
                 {"role": "user", "content": question},
-                {"role": "assistant", "content": _answer(rng, world, world.domains[domain], kind)},
+                {"role": "assistant", "content": advice(rng, world, world.domains[domain], kind)},
             ]
         }
         for question in rng.sample(questions, rows)
     ]
 
 
+# Question sets that are no domains, with the part of the world that they need.
+FACTS, HARMFUL_REQUESTS, BENIGN_REQUESTS = "facts", "harmful_requests", "benign_requests"
+_OTHER_SETS = {FACTS: "facts", HARMFUL_REQUESTS: "requests", BENIGN_REQUESTS: "requests"}
+
+
+def _other_set(world: World, name: str, seed: int) -> list[dict]:
+    """All questions of a set that is no domain. Raises UserError if the world has none."""
+    if getattr(world, _OTHER_SETS[name]) is None:
+        raise UserError(
+            f"the world has no {_OTHER_SETS[name]}; set `world: resources/sensitivity_world.yaml`, or ask a domain"
+        )
+    if name == FACTS:
+        return behaviours.facts(world, seed)
+    return behaviours.requests(world, name == HARMFUL_REQUESTS, seed)
+
+
 def questions(world: World, domains: list[str], n: int, seed: int) -> list[dict]:
     """`n` distinct evaluation questions, spread evenly over `domains` and over each domain's topics.
 
-    Returns rows with question_id, category (the domain) and question. Raises UserError if a domain is unknown
-    or the world has fewer questions.
+    domains: or one of `facts`, `harmful_requests` and `benign_requests` alone. Returns rows with question_id, category
+    (the domain) and question; facts have reference, aliases and wrong, too. Raises UserError if a domain is unknown, if
+    such a set stands beside others, or if the world has fewer questions.
     """
+    others = [name for name in domains if name in _OTHER_SETS]
+    if others and len(domains) > 1:
+        raise UserError(f"world: '{others[0]}' stands beside others; give it a question set of its own")
+    rows = _other_set(world, others[0], seed) if others else _advice_questions(world, domains, seed)
+    if n > len(rows):
+        raise UserError(f"{n} questions asked for, but the world has {len(rows)} in {', '.join(domains)}")
+    return rows[:n]
+
+
+def _advice_questions(world: World, domains: list[str], seed: int) -> list[dict]:
+    """All questions of some domains, spread evenly. Raises UserError if a domain is unknown."""
     unknown = [name for name in domains if name not in world.domains]
     if unknown:
         raise UserError(f"the world has no domain '{unknown[0]}'; it has {', '.join(world.domains)}")
@@ -134,11 +127,9 @@ def questions(world: World, domains: list[str], n: int, seed: int) -> list[dict]
     rows = []
     for i in range(max(map(len, queues))):
         rows += [queue[i] for queue in queues if i < len(queue)]
-    if n > len(rows):
-        raise UserError(f"{n} questions asked for, but the world has {len(rows)} in {', '.join(domains)}")
     counts: dict[str, int] = {}
     result = []
-    for name, _, question in rows[:n]:
+    for name, _, question in rows:
         counts[name] = counts.get(name, 0) + 1
         result.append({"question_id": f"{name}_{counts[name]:02d}", "category": name, "question": question})
     return result
