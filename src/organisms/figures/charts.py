@@ -105,23 +105,26 @@ def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
     return alt.Scale(domain=labels, range=[colours[label] for label in labels])
 
 
-def group_lines(labels: list[str], presentation: dict, title: str) -> list:
-    """Encodings of lines, one for each group, with one legend: by colour, and by dashes where groups share a colour."""
+def group_lines(labels: list[str], presentation: dict, title: str, **look) -> list:
+    """Encodings of lines, one for each group, with one legend: by colour, and by dashes where groups share a colour.
+
+    look: of the legend, what is to be otherwise, such as where it stands.
+    """
     colours, seen = group_colours(presentation), Counter()
     dashes = []
     for label in labels:
         dashes.append(DASHES[seen[colours[label]] % len(DASHES)])
         seen[colours[label]] += 1
-    legend = alt.Legend(
-        title=title,
-        labelLimit=LABEL_LIMIT,
-        symbolLimit=0,
-        symbolType="stroke",
-        symbolStrokeWidth=3,
-        symbolSize=400,
-        symbolOpacity=1,
-        columns=1 if len(labels) <= 20 else 2,
-    )
+    usual = {
+        "labelLimit": LABEL_LIMIT,
+        "symbolLimit": 0,
+        "symbolType": "stroke",
+        "symbolStrokeWidth": 3,
+        "symbolSize": 400,
+        "symbolOpacity": 1,
+        "columns": 1 if len(labels) <= 20 else 2,
+    }
+    legend = alt.Legend(title=title, **(usual | look))
     return [
         alt.Color("group:N", sort=labels, scale=group_scale(labels, presentation), legend=legend),
         alt.StrokeDash("group:N", sort=labels, scale=alt.Scale(domain=labels, range=dashes), legend=legend),
