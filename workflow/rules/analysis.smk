@@ -6,6 +6,23 @@ SCORE_TABLES = [
     *("variance", "length_effect", "distributions", "flags"),
 ]
 CLAIM_TABLES = ["claims", "claim_grid", "diagnoses"]
+SENSITIVITY_TABLES = ["sensitivity", "rating_correlations"]
+
+
+def rated_metric(question_set):
+    """The metric that answers to a question set are ratings by; None if they rate nothing."""
+    entry = config["question_sets"].get(question_set, {})
+    return entry["rates"] if entry.get("rating_of") else None
+
+
+def asks_sensitivity():
+    """Whether the config asks how sensitive models are to nudges, or has a judged question set rate another."""
+    return bool(config["judges"] and (NUDGES or any(map(rated_metric, experiment.question_sets))))
+
+
+def sensitivity_table(name):
+    """A table of rule sensitivity, as an input; none if the config does not ask for it."""
+    return f"<results>/tables/{name}.parquet" if asks_sensitivity() else []
 
 
 rule scores:

@@ -17,13 +17,18 @@ _BESIDE = 0.5
 _BETWEEN = 0.2
 # A legend stands below plots that are wider than this; a column of it takes the symbol's pixels and the letters'.
 _WIDE, _SYMBOL, _LETTER = 460, 60, 7.5
+# Panels that are wider together stand one below the other.
+_PAGE = 1000
 
 
 class Dodged:
-    """The layers of such a figure, and what they share: `rows` as drawn, `width` of a plot, and encodings."""
+    """The layers of such a figure, and what they share: `rows` as drawn, encodings, `width` of a plot.
+
+    `columns`: of panels side by side.
+    """
 
     def __init__(self, rows: pl.DataFrame, presentation: dict, panels: int = 1):
-        """rows: group, asked and own as `under_nudges` has them, estimate, low, high. panels: plots side by side."""
+        """rows: group, asked and own as `under_nudges` has them, estimate, low, high. panels: plots of the figure."""
         self._presentation, self._has_own = presentation, rows["own"].any()
         self._order = in_order(rows["group"], presentation)
         prompts = nudges_in_order(rows["asked"], presentation)
@@ -32,6 +37,7 @@ class Dodged:
         of_labels, axis = prompt_axis(prompts)
         step = max(of_labels, slot * (n + 0.5) / (1 - _BETWEEN))
         self.width = step * len(prompts)
+        self.columns = panels if self.width * panels <= _PAGE else 1
         self.rows = rows.with_columns(
             place=pl.col("group").replace_strict({group: float(i) for i, group in enumerate(self._order)})
             + pl.when("own").then(_BESIDE).otherwise(0.0),
@@ -44,14 +50,14 @@ class Dodged:
         )
         self._place = alt.XOffset("place:Q", scale=alt.Scale(domain=[-beyond, n - 1 + beyond]))
         look = {}
-        if self.width * panels > _WIDE:
+        if self.width * self.columns > _WIDE:
             of_one = _SYMBOL + _LETTER * max(map(len, self._order))
-            look = {"orient": "bottom", "columns": max(1, int(self.width * panels / of_one))}
+            look = {"orient": "bottom", "columns": max(1, int(self.width * self.columns / of_one))}
         title = trained_with(self._order, presentation)
         self._colour, self._dash = group_lines(self._order, presentation, title, **look)
 
     def layers(self, y: alt.Y, tooltip: list) -> list[alt.Chart]:
-        """Thin lines from prompt to prompt, intervals, and points; hollow with the training prompt. Their data: `rows`."""
+        """Of `rows`: thin lines from prompt to prompt, intervals, and points; hollow with the training prompt."""
         chart = alt.Chart()
         place = {"x": self._x, "xOffset": self._place, "color": self._colour}
         fill = alt.condition("datum.own", alt.value("white"), self._colour)

@@ -146,9 +146,9 @@ def _beside(eval_prompt: str, training_prompt: str | None) -> str:
 def under_nudges(rows: pl.DataFrame, presentation: dict) -> pl.DataFrame:
     """The rows of a table of scores with what each was asked under, wherever a model's own training prompt stood by.
 
-    Adds `group`, `own` (whether the model's training prompt stood beside it), `nudge` and `asked`, the name and the label
-    of the eval prompt without that training prompt: `flamingo+evil` of the arm trained with `flamingo` is its own `evil`,
-    and `flamingo` its own `default`.
+    Adds `group`, `own` (whether the model's training prompt stood beside it), `nudge` and `asked`, the name and the
+    label of the eval prompt without that training prompt: `flamingo+evil` of the arm trained with `flamingo` is its own
+    `evil`, and `flamingo` its own `default`.
     """
     labels = prompt_labels(presentation)
     pairs = rows.select("eval_prompt", "training_prompt").unique().rows()
@@ -169,6 +169,6 @@ def under_nudges(rows: pl.DataFrame, presentation: dict) -> pl.DataFrame:
 
 
 def nudges_in_order(asked: pl.Series, presentation: dict) -> list[str]:
-    """The labels of `under_nudges` that are there, in the presentation's order; those that it does not name come last."""
+    """The labels of `under_nudges` that are there, in the presentation's order; those not named there come last."""
     known = asked_in_order(asked, presentation)
     return [*known, *sorted(set(asked) - set(known))]

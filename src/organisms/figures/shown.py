@@ -49,8 +49,8 @@ class Rated:
 class Shown:
     """One metric, as one judge scored it on one question set. presentation: as `plan.presentation` gives it.
 
-    threshold: what counts as misaligned, where the metric is the main one; None draws nothing that needs it. rated: of a
-    question set in which the questions of another one are rated.
+    threshold: what counts as misaligned, where the metric is the main one; None draws nothing that needs it. rated: of
+    a question set in which the questions of another one are rated.
     """
 
     metric: Metric

@@ -47,7 +47,10 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     return themed(
         alt.layer(*dodged.layers(y, tooltip), data=dodged.rows)
         .properties(width=dodged.width, height=280)
-        .facet(column=alt.Column("way:N", sort=[way.title for way in _WAYS], title=None, header=header))
+        .facet(
+            facet=alt.Facet("way:N", sort=[way.title for way in _WAYS], title=None, header=header),
+            columns=dodged.columns,
+        )
         .properties(
             title=alt.TitleParams(
                 f"{shown.question_set_label}: answers that change after a follow-up",

@@ -13,7 +13,7 @@ NOTHING = "Fewer than two eval prompts were asked of at least two models, or not
 
 
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None:
-    """A metric's mean by eval prompt, a series for each model; of the main metric the percent misaligned of all answers.
+    """A metric's mean by eval prompt, a series for each model; of the main metric percent misaligned of all answers.
 
     tables: arm_scores by name. Prompts under which one model alone was asked are left out. Hollow: with the model's
     training prompt beside. None if there are fewer than two prompts.

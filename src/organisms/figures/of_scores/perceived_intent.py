@@ -43,15 +43,16 @@ def _shares(tables: dict[str, pl.DataFrame], shown: Shown) -> pl.DataFrame:
 
 
 def _correlations(tables: dict[str, pl.DataFrame], shown: Shown, of_judge: str, eval_prompt: str) -> pl.DataFrame:
-    """The columns of an arm with `rho`, low, high and n_questions, over all seeds; no rows where nobody computed them."""
-    table = tables.get("rating_correlations")
-    if table is None:
-        return pl.DataFrame(schema=dict.fromkeys(ARM, pl.String) | dict.fromkeys(("rho", "low", "high"), pl.Float64))
-    return table.filter(
-        (pl.col("judge") == shown.judge) & (pl.col("of_judge") == of_judge) & (pl.col("ratings_of") == _OWN),
-        (pl.col("question_set") == shown.rated.question_set) & (pl.col("metric") == shown.metric.name),
-        (pl.col("eval_prompt") == eval_prompt) & pl.col("seed").is_null(),
-    ).select(*ARM, "rho", "low", "high")
+    """The columns of an arm with `rho`, low and high, of the questions' means over all seeds."""
+    return (
+        tables["rating_correlations"]
+        .filter(
+            (pl.col("judge") == shown.judge) & (pl.col("of_judge") == of_judge) & (pl.col("ratings_of") == _OWN),
+            (pl.col("rating_set") == shown.question_set) & (pl.col("metric") == shown.metric.name),
+            (pl.col("eval_prompt") == eval_prompt) & pl.col("seed").is_null(),
+        )
+        .select(*ARM, "rho", "low", "high")
+    )
 
 
 def _header(label: str, n: int, rho: float | None, low: float | None, high: float | None) -> str:
@@ -64,7 +65,7 @@ def _header(label: str, n: int, rho: float | None, low: float | None, high: floa
 def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None:
     """Mean rating of a question against percent misaligned of the same model's answers to it, a panel for each model.
 
-    tables: question_scores by name, and rating_correlations where there is one. shown: the ratings, and with `rated`
+    tables: question_scores and rating_correlations by name. shown: the ratings, and with `rated`
     the questions that they are of. Both are under one eval prompt, the first in the presentation's order that has both;
     of several judges of the answers it is the first. None if no model has both.
     """
@@ -119,7 +120,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
                 subtitle=[
                     f"One point: one of '{rated_label}', rated and answered by the same model under "
                     f"'{prompts[0]['label']}'.",
-                    f"Ratings by '{shown.judge}', answers by '{of_judge}'. {shown.rated.threshold.words(shown.rated.main)}.",
+                    f"Ratings by '{shown.judge}', answers by '{of_judge}'. "
+                    f"{shown.rated.threshold.words(shown.rated.main)}.",
                     f"ρ: Spearman's correlation over the n questions, with its 95% interval. {shown.seeds}",
                 ],
             )
