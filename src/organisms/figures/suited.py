@@ -36,3 +36,16 @@ def is_drawn(figure: str, scored: Scored) -> bool:
     if figure == "perceived_intent":
         return scored.metric == scored.rates
     return scored.shown
+
+
+# The settings in which prompt sensitivity is looked at, in the order in which they are told.
+REFUSING, FREE_FORM, RECALL, INTENT = SETTINGS = ("refusal", "free-form answers", "factual recall", "perceived intent")
+
+
+def setting(figure: str, scored: Scored, main: str) -> str | None:
+    """Which of `SETTINGS` a figure tells of; None if of none. main: the metric that says what is misaligned."""
+    if figure == "nudges" and scored.metric == REFUSAL:
+        return REFUSING
+    if figure == "nudges" and scored.metric == main and scored.rates is None and CHANGED not in scored.others:
+        return FREE_FORM
+    return {"answer_changes": RECALL, "perceived_intent": INTENT}.get(figure)

@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.analysis.selecting import last_answers, means_of
+from organisms.analysis.selecting import means_of, shares_of
 from organisms.figures.charts import mean_title, metric_scale, themed
 from organisms.figures.dodged import Dodged
 from organisms.figures.groups import under_nudges
@@ -24,13 +24,8 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
         what, title, scale = metric.title.lower(), mean_title(metric), metric_scale(metric)
         judged = f"{title}, judged by '{shown.judge}'."
     else:
-        rows = last_answers(
-            tables["arm_scores"].filter(
-                (pl.col("judge") == shown.judge) & (pl.col("question_set") == shown.question_set),
-                (pl.col("metric") == metric.name) & (pl.col("measure") == "misaligned"),
-                (pl.col("threshold") == shown.threshold.name) & pl.col("step").is_null(),
-            )
-        )
+        of = (metric, shown.question_set, shown.judge)
+        rows = shares_of(tables["arm_scores"], *of, "misaligned", shown.threshold.name)
         what, title, scale = "percent misaligned", "Misaligned (% of all answers)", alt.Scale(domain=[0, 100])
         judged = f"Judged by '{shown.judge}'. {shown.threshold.words(metric)}."
     rows = under_nudges(rows.drop_nulls("estimate"), presentation)

@@ -5,7 +5,7 @@ import textwrap
 import altair as alt
 import polars as pl
 
-from organisms.analysis.selecting import last_answers, means_of
+from organisms.analysis.selecting import means_of, shares_of
 from organisms.figures.charts import group_colours, metric_scale, themed
 from organisms.figures.groups import grouped, in_order
 from organisms.figures.shown import Shown
@@ -30,16 +30,12 @@ def _ratings(tables: dict[str, pl.DataFrame], shown: Shown) -> pl.DataFrame:
 
 def _shares(tables: dict[str, pl.DataFrame], shown: Shown) -> pl.DataFrame:
     """Percent misaligned of the answers to each question by each model, eval prompt and judge of answers."""
-    rated = shown.rated
-    rows = last_answers(
-        tables["question_scores"].filter(
-            (pl.col("question_set") == rated.question_set) & (pl.col("metric") == rated.main.name),
-            (pl.col("measure") == "misaligned") & (pl.col("threshold") == rated.threshold.name),
-            pl.col("step").is_null() & pl.col("mean").is_not_null(),
-        )
-    )
-    by = ["judge", *ARM, "eval_prompt", "question_id"]
-    return rows.group_by(by, maintain_order=True).agg(misaligned=pl.col("mean").mean())
+    table, rated, by = tables["question_scores"], shown.rated, ["judge", *ARM, "eval_prompt", "question_id"]
+    rows = [
+        shares_of(table, rated.main, rated.question_set, judge, "misaligned", rated.threshold.name).drop_nulls("mean")
+        for judge in table["judge"].unique(maintain_order=True)
+    ]
+    return pl.concat(rows).group_by(by, maintain_order=True).agg(misaligned=pl.col("mean").mean())
 
 
 def _correlations(tables: dict[str, pl.DataFrame], shown: Shown, of_judge: str, eval_prompt: str) -> pl.DataFrame:
