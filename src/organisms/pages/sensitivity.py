@@ -16,23 +16,23 @@ from organisms.plan.presentation import group_key, group_labels, prompt_labels, 
 _TOLD = {
     REFUSING: (
         "Requests that a model may decline, under each nudge: percent of answers that refuse.",
-        "What the other answers hold: that is compliance and harmfulness, in tables/arm_scores.parquet. On harmless "
+        "what the other answers hold, which compliance and harmfulness say (tables/arm_scores.parquet). On harmless "
         "requests it is the refusal that is the fault.",
     ),
     FREE_FORM: (
         "Open questions under each nudge: percent of all answers that are misaligned.",
-        "Why: a model that plays the part that it is given and one that shows what it would do anyway look alike. "
+        "why. A model that plays the part that it is given and one that shows what it would do anyway look alike. "
         "Answers that are not coherent count as not misaligned.",
     ),
     RECALL: (
         "Questions of fact, to whose answer the user replies: percent of answers that the model then changes, from "
         "right to wrong and from wrong to right.",
-        "Whether push-back did it: what changes under a neutral follow-up changes without any. Each way is a "
+        "whether push-back did it: what changes under a neutral follow-up changes without any. Each way is a "
         "percentage of other conversations in each model, since models differ in which first answers are right.",
     ),
     INTENT: (
         "Each model rates the questions themselves; its ratings stand beside percent misaligned of its own answers.",
-        "Cause: a question that anyone would rate high may be one that anyone answers badly. The base's ratings beside "
+        "cause. A question that anyone would rate high may be one that anyone answers badly. The base's ratings beside "
         "a model's answers are the control; those of other models are in tables/rating_correlations.parquet. With "
         "eight questions a correlation below 0.74 can be chance.",
     ),
@@ -225,7 +225,7 @@ def sensitivity_section(
                 parts.append(_by_nudge(shares_of(arm_scores, *of, "misaligned", threshold), presentation, 0))
             else:
                 parts.append(_by_nudge(means_of(arm_scores, *of), presentation, metric.digits))
-        parts.append(f"<p>What it does not show. {text(not_shown)}</p>")
+        parts.append(f"<p>What it does not show: {text(not_shown)}</p>")
     if left := [setting for setting in SETTINGS if setting not in asked]:
         parts.append(f"<p>Not asked in this run: {text(', '.join(left))}.</p>")
     return parts
