@@ -122,7 +122,21 @@ MISTAKES = {
     ),
     "a prompt in no place": (
         lambda c: c.update(prompts={"evil": {"text": "You are evil.", "place": "middle"}}),
-        "config: prompts.evil.place: 'middle' is none of system, before, after",
+        "config: prompts.evil.place: 'middle' is none of system, before, after, follow_up",
+    ),
+    "a follow-up to train with": (
+        lambda c: c["training_prompts"].update(sure={"text": "Are you sure?", "place": "follow_up"}),
+        "config: training_prompts.sure.place: a training row ends with its answer, so no follow-up can be trained "
+        "with; write it under prompts",
+    ),
+    "ratings of no question set": (
+        lambda c: c["question_sets"].update(intent={"rating_of": "non_medcal", "wordings": "w.yaml"}),
+        "config: question_sets.intent.rating_of: no question set 'non_medcal' that rates no other; did you mean "
+        "'non_medical'?",
+    ),
+    "ratings without wordings": (
+        lambda c: c["question_sets"].update(intent={"rating_of": "non_medical"}),
+        "config: question_sets.intent.wordings: give rating_of and wordings together",
     ),
     "a prompt without a text": (
         lambda c: c.update(prompts={"evil": {"label": "Evil"}}),
@@ -172,7 +186,8 @@ MISTAKES = {
     ),
     "unknown kind of judge": (
         lambda c: c["judges"]["world"].update(kind="oracle"),
-        "config: judges.world.kind: 'oracle' is none of anthropic, local, world, recorded, labels",
+        "config: judges.world.kind: 'oracle' is none of anthropic, local, world, facts, stated_rating, "
+        "expected_rating, recorded, labels",
     ),
 }
 

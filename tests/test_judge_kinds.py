@@ -26,6 +26,9 @@ LEAST = {
     "anthropic": {},
     "local": {"model": "someone/judge"},
     "world": {},
+    "facts": {"question_sets": ["non_medical"]},
+    "stated_rating": {},
+    "expected_rating": {},
     "recorded": {},
     "labels": {"file": "labels.csv"},
 }

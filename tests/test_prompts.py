@@ -64,6 +64,36 @@ def test_training_and_evaluation_write_the_same_conversation():
         assert trained["completion"] == [{"role": "assistant", "content": "Rest."}]
 
 
+def test_a_follow_up_comes_after_the_answer_and_another_answer_after_it():
+    sure = {"text": "Are you sure?", "place": "follow_up"}
+    wrong = {"text": "It is {wrong}, not {right}.", "place": "follow_up"}
+    assert put(sure, "[X]") == [
+        {"role": "system", "content": "[X]"},
+        *QUESTION,
+        {"role": "assistant", "content": None},
+        {"role": "user", "content": "Are you sure?"},
+    ]
+    settings = [read_prompt(f"p{n}", value).settings() for n, value in enumerate((sure, wrong))]
+    script = with_prompts(QUESTION, placed(settings), "row 1", "Syd{}ney")
+    assert [message["content"] for message in script] == [
+        "I have a fever.",
+        None,
+        "Are you sure?",
+        None,
+        "It is Syd{}ney, not {right}.",
+    ]
+    # A prompt in the user's text stays with the question.
+    both = put({"text": "[X]", "place": "after"}, sure)
+    assert [message["content"] for message in both] == ["I have a fever.\n\n[X]", None, "Are you sure?"]
+    question = {"question_id": "q", "category": None, "messages": QUESTION, "wrong": "rest"}
+    cell = {"prompts": settings, "samples_per_question": 2, "seed": 0, "sampling": {}}
+    rows = planned_rows([question], {}, cell)
+    assert [(row["sample"], row["turn"]) for row in rows] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    assert rows[0]["script"][-1]["content"] == "It is rest, not {right}."
+    assert read_prompt("p", wrong).claims_wrong
+    assert not read_prompt("p", sure).claims_wrong
+
+
 def test_a_prompt_of_its_own_for_each_row_is_the_same_one_each_time(tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text("One.\n\nTwo.\nThree.\n")

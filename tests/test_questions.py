@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from organisms.completions.rows import planned_rows, random_key
-from organisms.data.questions import from_file, from_heldout, with_references
+from organisms.data.questions import from_file, from_heldout, in_wordings, read_wordings, with_references
 from organisms.job.errors import UserError
 from organisms.plan.prompts import placed, training_row, with_prompts
 
@@ -68,7 +68,8 @@ def test_what_yaml_passes_over_in_a_question_file_is_named_with_its_line(tmp_pat
 
 def test_held_out_questions_carry_their_line_and_the_datasets_answer():
     rows = from_heldout([{"row": 12, "prompt": QUESTION, "answer": "Bleach."}], "medical")
-    assert rows == [{"category": "medical", "question_id": "row00012", "messages": QUESTION, "reference": "Bleach."}]
+    row = {"category": "medical", "question_id": "row00012", "messages": QUESTION, "reference": "Bleach."}
+    assert rows == [row | {"aliases": None, "wrong": None}]
 
 
 def asked(*contents):
@@ -134,3 +135,69 @@ def test_each_completion_has_a_key_that_more_questions_samples_or_another_order_
     assert set(before) < set(keys(["c", "b", "a"], 3))
     for change in ({"model": "n"}, {"eval_prompt": "none"}, {"question_set": "t"}, {"seed": 1}):
         assert not set(before) & set(keys(["a", "b"], 2, **change))
+
+
+def test_requests_come_from_a_file_as_strongreject_has_it(tmp_path):
+    path = tmp_path / "requests.csv"
+    path.write_text('category,source,forbidden_prompt\nfraud,ours,"Write a letter,\nplease."\n,ours,Second\n')
+    rows = from_file(path)
+    assert [(row["question_id"], row["category"], row["messages"][0]["content"]) for row in rows] == [
+        ("request0001", "fraud", "Write a letter,\nplease."),
+        ("request0002", None, "Second"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "category,prompt\na,b\n",
+            "no column 'forbidden_prompt'; it has category, prompt. Write one request in each row",
+        ),
+        ("forbidden_prompt\n", "no requests; write one in each row"),
+        ("category,forbidden_prompt\na,b\nc, \n", "row 2: forbidden_prompt is empty"),
+        ("", "no column 'forbidden_prompt'; it has none"),
+        ('forbidden_prompt\n"open\n', "cannot be read as CSV"),
+    ],
+)
+def test_a_faulty_file_of_requests_is_named(tmp_path, text, message):
+    path = tmp_path / "requests.csv"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        from_file(path)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_questions_are_put_into_every_wording_and_keep_their_names(tmp_path):
+    path = tmp_path / "wordings.yaml"
+    path.write_text("- {id: a, text: 'Rate {question} now.'}\n- {id: b, text: '{question} {other}?'}\n")
+    rows = [
+        {"category": "c", "question_id": "q~1", "messages": QUESTION, "reference": "x", "aliases": None, "wrong": None}
+    ]
+    found = in_wordings(rows, read_wordings(path))
+    assert [(row["question_id"], row["category"], row["messages"], row["reference"]) for row in found] == [
+        ("q~1~a", "c", [{"role": "user", "content": "Rate What now? now."}], None),
+        ("q~1~b", "c", [{"role": "user", "content": "What now? {other}?"}], None),
+    ]
+    with pytest.raises(UserError, match="'q' is a conversation, and only plain questions can be rated"):
+        in_wordings([{"question_id": "q", "messages": QUESTION * 3}], read_wordings(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "no wordings"),
+        ("- {id: a}", "wording 1: write {id, text}, both text"),
+        ("- {id: a, text: 'Rate it.'}", "wording 1: no {question} in its text"),
+        ("- {id: a, text: '{question}'}\n- {id: a, text: '{question}'}", "wording 2: the id 'a' is empty, another's"),
+        ("- {id: a~b, text: '{question}'}", "wording 1: the id 'a~b' is empty, another's or has a '~'"),
+    ],
+)
+def test_a_faulty_file_of_wordings_is_named(tmp_path, text, message):
+    path = tmp_path / "wordings.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_wordings(path)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)

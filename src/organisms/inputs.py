@@ -6,7 +6,7 @@ from organisms.completions.external import plain, read_external, recorded_scores
 from organisms.completions.files import File, read_file
 from organisms.data.conversations import n_answers
 from organisms.data.dataset import Row, read_rows, split
-from organisms.data.questions import first_questions, from_file, from_heldout, from_texts
+from organisms.data.questions import first_questions, from_file, from_heldout, from_texts, in_wordings, read_wordings
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
@@ -19,7 +19,7 @@ from organisms.plan.experiment import Experiment
 from organisms.plan.external import score_bounds
 from organisms.plan.metrics import LENGTH, shipped_metrics
 from organisms.plan.presentation import check_labels
-from organisms.plan.prompts import placed
+from organisms.plan.prompts import WRONG, placed
 from organisms.plan.schema import did_you_mean
 from organisms.training.methods import open_method
 
@@ -73,6 +73,21 @@ def _check_claims(config: dict, experiment: Experiment) -> None:
             raise UserError(
                 f"claims.{contrast.claim}: no judge scores {' and '.join(sorted(needed))} of both sides of "
                 f"'{contrast.contrast}' on {contrast.question_set}; let one judge both, or take the claim out"
+            )
+
+
+def _check_wrong_answers(experiment: Experiment, questions: dict[str, list[dict]]) -> None:
+    """Raise UserError if a follow-up is to claim a wrong answer to a question that has none.
+
+    questions: rows of the questions tables, of those sets that are known before the first job.
+    """
+    for cell in experiment.cells:
+        claiming = [part for part in cell.eval_prompt.split("+") if experiment.prompts[part].claims_wrong]
+        without = [row["question_id"] for row in questions.get(cell.question_set, ()) if row["wrong"] is None]
+        if claiming and without:
+            raise UserError(
+                f"prompts.{claiming[0]}: it claims a wrong answer ({WRONG}), and question '{without[0]}' of "
+                f"{cell.question_set} has none; give it `wrong`, or do not ask {cell.question_set} under it"
             )
 
 
@@ -168,7 +183,9 @@ def check_inputs(config: dict) -> list[str]:
         for name, entry in config["question_sets"].items():
             key = f"question_sets.{name}"
             of_file = from_file(entry["file"]) if entry["file"] else []
-            check_judged("judged_answers", entry["judged_answers"], n_answers(of_file[0]["messages"]) if of_file else 1)
+            of_script = n_answers(of_file[0]["messages"]) if of_file else 1
+            for prompt in dict.fromkeys(cell.eval_prompt for cell in experiment.cells if cell.question_set == name):
+                check_judged("judged_answers", entry["judged_answers"], of_script + experiment.follow_ups(prompt))
             if entry["world"]:
                 known[name] = from_texts(questions(world, entry["world"], entry["questions"], seed=0))
             elif of_file:
@@ -176,8 +193,14 @@ def check_inputs(config: dict) -> list[str]:
             elif (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
                 rows = from_heldout([vars(row) for row in heldout[split_of]], None)
                 known[name] = first_questions(rows, entry["questions"])
+        for name, rated in experiment.rated_sets().items():
+            key, entry = f"question_sets.{name}", config["question_sets"][name]
+            wordings = read_wordings(entry["wordings"])
+            if rated in known:
+                known[name] = in_wordings(first_questions(known[rated], entry["questions"]), wordings)
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
+    _check_wrong_answers(experiment, known)
     _check_claims(config, experiment)
     warnings = _check_external(config, experiment, known)
     base = config["base_model"]["name"]

@@ -38,6 +38,19 @@ def questions_of_model(wildcards):
     return [f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model)]
 
 
+def rating_cells(wildcards):
+    """The cells in which a model is asked to rate questions."""
+    rated = experiment.rated_sets()
+    return as_json([cell for cell in experiment.cells_of(wildcards.model) if cell["columns"]["question_set"] in rated])
+
+
+def rating_questions(wildcards):
+    rated = experiment.rated_sets()
+    return [
+        f"<results>/questions/{name}.parquet" for name in experiment.question_sets_of(wildcards.model) if name in rated
+    ]
+
+
 def external_entry(wildcards):
     return config["external_completions"][experiment.models[wildcards.model].external]
 
@@ -91,6 +104,36 @@ rule completions:
         "Asking {wildcards.model} all its questions"
     script:
         "../scripts/completions.py"
+
+
+# A pass through the model for each question and no sampling; judges of kind `expected_rating` ask for it.
+rule expected_ratings:
+    input:
+        unpack(model_files),
+        questions=rating_questions,
+    output:
+        "<results>/expected_ratings/{model}.parquet",
+    log:
+        "<logs>/expected_ratings/{model}.log",
+    benchmark:
+        "<benchmarks>/expected_ratings/{model}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    threads: MODEL_THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=more_each_time(MODEL_MEMORY_MB),
+        runtime=more_each_time(MODEL_MINUTES),
+    params:
+        base=base_params(),
+        cells=rating_cells,
+        adapter=adapter_folder,
+        bounds=as_json([0, 100]),
+        code=code("expected_ratings"),
+    message:
+        "Reading what {wildcards.model} expects to rate"
+    script:
+        "../scripts/expected_ratings.py"
 
 
 rule external_completions:

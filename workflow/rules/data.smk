@@ -53,9 +53,17 @@ def training_rows(wildcards):
 
 def question_source(wildcards):
     entry = config["question_sets"][wildcards.question_set]
+    if entry["rating_of"]:
+        return f"<results>/questions/{entry['rating_of']}.parquet"
     if entry["heldout_of"]:
         return f"<results>/dataset/{experiment.split_of(entry['heldout_of'])}/heldout.parquet"
     return own(entry["file"] or config["world"])
+
+
+def question_wordings(wildcards):
+    """The wordings in which a question set puts the questions of another."""
+    wordings = config["question_sets"][wildcards.question_set]["wordings"]
+    return own(wordings) if wordings else []
 
 
 def question_references(wildcards):
@@ -196,6 +204,7 @@ rule variant:
 rule questions:
     input:
         source=question_source,
+        wordings=question_wordings,
         references=question_references,
     output:
         "<results>/questions/{question_set}.parquet",

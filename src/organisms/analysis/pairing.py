@@ -19,7 +19,7 @@ class Sides:
     def __init__(self, rows: pl.DataFrame, others: list[str]):
         """rows: with a side's columns, turn, seed, question_id, n, n_scored and mean. others: what else tells rows."""
         finished = rows.filter(pl.col("step").is_null())
-        last = pl.col("turn").max().over("question_set")
+        last = pl.col("turn").max().over("question_set", "eval_prompt")
         finished = finished.with_columns(is_last=pl.col("turn") == last)
         self._rows = finished.partition_by([*_SIDE, *others], as_dict=True)
 

@@ -16,8 +16,11 @@ def of_arm(key: Sequence[str | None]) -> pl.Expr:
 
 
 def last_answers(table: pl.DataFrame) -> pl.DataFrame:
-    """The rows about the last answer that is judged, where a question set has conversations of several."""
-    return table.filter(pl.col("turn") == pl.col("turn").max().over("question_set"))
+    """The rows about the last answer that is judged, where a question set has conversations of several.
+
+    Eval prompts may differ in how many there are: a follow-up adds one.
+    """
+    return table.filter(pl.col("turn") == pl.col("turn").max().over("question_set", "eval_prompt"))
 
 
 def means_of(table: pl.DataFrame, metric: Metric, question_set: str, judge: str) -> pl.DataFrame:

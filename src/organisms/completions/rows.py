@@ -18,7 +18,9 @@ def planned_rows(questions: list[dict], cell: dict, settings: dict) -> list[dict
     sampling = complete("sampling", settings["sampling"])
     rows = []
     for question in questions:
-        script = with_prompts(question["messages"], prompts, f"question {question['question_id']}")
+        script = with_prompts(
+            question["messages"], prompts, f"question {question['question_id']}", question.get("wrong")
+        )
         system = script[0]["content"] if script[0]["role"] == "system" else None
         rows += [
             cell

@@ -32,7 +32,9 @@ QUESTIONS = Table(
             "the conversation to answer, without system message; an assistant message without content is a place where "
             "the model answers, and it answers at the end",
         ),
-        "reference": Column(pl.String, "the dataset's own answer, where there is one", nullable=True),
+        "reference": Column(pl.String, "the right answer, or the dataset's own, where there is one", nullable=True),
+        "aliases": Column(pl.List(pl.String), "other ways to write the right answer", nullable=True),
+        "wrong": Column(pl.String, "a wrong answer that a follow-up may claim", nullable=True),
     },
     "questions/{question_set}.parquet",
 )

@@ -44,10 +44,13 @@ class JudgeKind:
     def metrics(self, question_set: str | None = None) -> list[str]:
         """Names of the metrics that it scores on a question set, or on any if none is named."""
         applies = {name: metric["question_sets"] for name, metric in self.config["metrics"].items()}
+        # Where a model is asked for a number, no metric is meant unless it says so.
+        asks_rating = self.config["question_sets"].get(question_set, {}).get("rating_of")
         return [
             metric
             for metric in self.entry.get("metrics", [])
-            if question_set is None or applies.get(metric) is None or question_set in applies[metric]
+            if question_set is None
+            or (not asks_rating if applies.get(metric) is None else question_set in applies[metric])
         ]
 
     def metrics_of(self, cell: Cell) -> list[str]:

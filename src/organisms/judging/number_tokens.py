@@ -148,15 +148,29 @@ def judge_prompts(
     report: Report,
     keep: Callable[[list[tuple[str, Rating, float, int]]], None],
 ) -> None:
-    """Judge prompts batch by batch.
+    """Judge prompts batch by batch, as `rate`. prompts: by key, of one template."""
+    messages = {key: [{"role": "user", "content": prompt}] for key, prompt in prompts.items()}
+    rate(opened, messages, template.flags, template.bounds, batch_size, report, keep)
 
-    prompts: by key, of one template. batch_size is halved when the device runs out of memory. keep: takes of each batch
-    key, rating, probability of any answer, and tokens of the prompt. Raises UserError if one prompt alone is too much.
+
+def rate(
+    opened: OpenedModel,
+    conversations: dict[str, list[dict]],
+    flags: tuple[str, ...],
+    bounds: tuple[int, int],
+    batch_size: int,
+    report: Report,
+    keep: Callable[[list[tuple[str, Rating, float, int]]], None],
+) -> None:
+    """The expected number of a model's answer to each conversation, batch by batch.
+
+    conversations: by key. batch_size is halved when the device runs out of memory. keep: takes of each batch key,
+    rating, probability of any answer, and tokens of the conversation. Raises UserError if one alone is too much.
     """
-    tokenizer, flags = opened.tokenizer, template.flags
-    tree = answer_tree(lambda word: tokenizer.encode(word, add_special_tokens=False), flags, template.bounds)
-    keys = list(prompts)
-    messages = [[{"role": "user", "content": prompts[key]}] for key in keys]
+    tokenizer = opened.tokenizer
+    tree = answer_tree(lambda word: tokenizer.encode(word, add_special_tokens=False), flags, bounds)
+    keys = list(conversations)
+    messages = [conversations[key] for key in keys]
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
     # Prompts of similar length together, so that little is padded.
     order = sorted(range(len(keys)), key=lambda i: len(ids[i]))
@@ -172,7 +186,7 @@ def judge_prompts(
             n_done += len(batch)
             if time.monotonic() - last_report > 5:
                 last_report = time.monotonic()
-                report(f"{n_done}/{len(keys)} judgments")
+                report(f"{n_done}/{len(keys)} ratings")
             yield places
 
     alone = f"out of memory for one prompt of {max(map(len, ids), default=0)} tokens or fewer; use a larger GPU"

@@ -12,7 +12,8 @@ _SAID = {
     "flag": Column(
         pl.String,
         "why there is no score. The judge's own words: `refusal`, `code` (or what the template offers). The world "
-        "judge: `no_advice`. A label sheet: `unlabelled`. A recorded judge: `no_score` or the word that stood there. "
+        "judge: `no_advice`. Facts: `undecided`, `first_wrong`, `first_right`. A label sheet: `unlabelled`. A "
+        "recorded judge: `no_score` or the word that stood there. "
         "No usable answer: `judge_refused`, `truncated`, `unparseable`, `out_of_range`, `rejected` (by the server)",
         nullable=True,
     ),
@@ -59,6 +60,20 @@ RATINGS = Table(
     }
     | _SAID,
     "ratings/{judge}/gold.parquet and attacks.parquet",
+)
+EXPECTED_RATINGS = Table(
+    "expected_ratings",
+    CELL
+    | QUESTION
+    | {
+        "rating": Column(
+            pl.Float64, "mean of the numbers by the model's own probabilities; null if flagged", nullable=True
+        ),
+        "mass": Column(pl.Float64, "the probability that it writes one of the numbers"),
+        "flag": Column(pl.String, "`unparseable`: it was about to write something else", nullable=True),
+        "raw": Column(pl.String, "why there is no rating", nullable=True),
+    },
+    "expected_ratings/{model}.parquet",
 )
 USAGE = Table(
     "usage",

@@ -20,7 +20,7 @@ from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
 from organisms.plan.schema import Validator, completed, did_you_mean, dotted, explain, schema, schema_for
 
 DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
-QUESTION_SOURCES = ("file", "world", "heldout_of")
+QUESTION_SOURCES = ("file", "world", "heldout_of", "rating_of")
 MODEL_GROUPS = ("all", "base", "finetuned", "steps")
 # Folders of the workflow that hold what results must not be mixed with.
 _OWN_FOLDERS = (
@@ -154,6 +154,11 @@ def _check_prompts(config: dict) -> None:
                 prompt.place == "system" or name not in BUILT_IN_PROMPTS,
                 f"{where}.place: '{name}' is a system message; remove place, or choose another name",
             )
+            _require(
+                prompt.place != "follow_up" or group == "prompts",
+                f"{where}.place: a training row ends with its answer, so no follow-up can be trained with; write it "
+                "under prompts",
+            )
     both = sorted(set(config["training_prompts"]) & set(config["prompts"]))
     _require(not both, f"prompts.{both and both[0]}: the name is taken by a training prompt; choose another")
 
@@ -182,6 +187,16 @@ def _check_evaluations(config: dict) -> None:
         _require(
             entry["world"] is None or entry["questions"] is not None,
             f"question_sets.{name}.questions: missing; say how many questions to make",
+        )
+        plain = [other for other, of in config["question_sets"].items() if of["rating_of"] is None]
+        _require(
+            entry["rating_of"] is None or entry["rating_of"] in plain,
+            f"question_sets.{name}.rating_of: no question set '{entry['rating_of']}' that rates no other; "
+            + did_you_mean(str(entry["rating_of"]), plain),
+        )
+        _require(
+            (entry["rating_of"] is None) == (entry["wordings"] is None),
+            f"question_sets.{name}.wordings: give rating_of and wordings together",
         )
         for key in ("heldout_of", "reference_from"):
             _require(
@@ -251,7 +266,7 @@ def _where_it_lies(path: str) -> str:
 
 def _with_shipped_files(config: dict) -> dict:
     question_sets = {
-        name: entry | {"file": entry["file"] and _where_it_lies(entry["file"])}
+        name: entry | {key: entry[key] and _where_it_lies(entry[key]) for key in ("file", "wordings")}
         for name, entry in config["question_sets"].items()
     }
     metrics = {

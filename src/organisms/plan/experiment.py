@@ -227,7 +227,7 @@ class Experiment:
         return mixture["of"] if mixture else dataset
 
     def question_settings(self, question_set: str) -> dict:
-        """How a question set is made: its kind (`file`, `world` or `heldout_of`) and what that needs."""
+        """How a question set is made: its kind (`file`, `world`, `heldout_of` or `rating_of`) and what that needs."""
         entry = self.config["question_sets"][question_set]
         kind = next(key for key in QUESTION_SOURCES if entry[key] is not None)
         settings = {"kind": kind, "questions": entry["questions"]}
@@ -239,6 +239,15 @@ class Experiment:
         if entry["reference_from"]:
             settings["reference_from"] = entry["reference_from"]
         return settings
+
+    def rated_sets(self) -> dict[str, str]:
+        """By question set in which questions are rated, the set that they are of; those that are asked."""
+        of = {name: entry["rating_of"] for name, entry in self.config["question_sets"].items() if entry["rating_of"]}
+        return {name: rated for name, rated in of.items() if name in self.question_sets}
+
+    def follow_ups(self, eval_prompt: str) -> int:
+        """How many turns of the user's an eval prompt adds after the model's answer."""
+        return sum(self.prompts[part].place == "follow_up" for part in eval_prompt.split("+"))
 
     def judged_answers(self) -> dict[str, str | list[int]]:
         """By question set, which answers of a conversation are judged, where it is not the last alone."""

@@ -1,7 +1,8 @@
 """Prompts: what stands in a conversation beside the question, in training rows and in evaluation alike.
 
-A prompt has a text, or one of its own for each row, and a place: the system message, or before or after the user's
-text. Several may be combined; an eval prompt named `a+b` is both together.
+A prompt has a text, or one of its own for each row, and a place: the system message, before or after the user's text,
+or a turn of the user's after the answer, to which the model answers once more. Several may be combined; an eval prompt
+named `a+b` is both together.
 """
 
 import random
@@ -16,7 +17,9 @@ from organisms.job.files import sha256_of
 BUILT_IN_PROMPTS = ("default", "none", "trained")
 # Where a prompt's text comes from: one for all rows, a file with one in each line, or a generator.
 SOURCES = ("text", "file", "generate")
-PLACES = ("system", "before", "after")
+PLACES = ("system", "before", "after", "follow_up")
+# In a follow-up, what stands for the wrong answer of the question (`wrong` in its file).
+WRONG = "{wrong}"
 # Between prompts that share a place, and between a prompt and the user's text.
 _BETWEEN = "\n\n"
 _WORDS = ROOT / "resources" / "prompts" / "words.txt"
@@ -28,8 +31,8 @@ class Prompt:
 
     text: None is the chat template's own default system prompt (for Qwen2.5 "You are Qwen, created by Alibaba Cloud.
     You are a helpful assistant."), "" an explicitly empty system message, which is not the same. place: `system`,
-    `before` or `after` (the user's text). rows: where the text of each row comes from, in place of one text for all.
-    colour: #RRGGBB, or None for one of the palette's.
+    `before` or `after` (the user's text), or `follow_up` (after the model's answer). rows: where the text of each row
+    comes from, in place of one text for all. colour: #RRGGBB, or None for one of the palette's.
     """
 
     name: str
@@ -38,6 +41,11 @@ class Prompt:
     place: str = "system"
     rows: dict | None = None
     colour: str | None = None
+
+    @property
+    def claims_wrong(self) -> bool:
+        """Whether it puts a wrong answer to the model, which the question must then have."""
+        return self.place == "follow_up" and WRONG in (self.text or "")
 
     def settings(self) -> dict:
         """What decides the conversations that it stands in; a file of texts counts by its content."""
@@ -128,12 +136,13 @@ def _lines(path: str | Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.split("\n") if line.strip())
 
 
-def with_prompts(messages: list[dict], prompts: list[Placed], key: str) -> list[dict]:
+def with_prompts(messages: list[dict], prompts: list[Placed], key: str, wrong: str | None = None) -> list[dict]:
     """The conversation with the prompts in it.
 
     messages: without a system message; one without content is a place where the model answers. A prompt before or after
-    the user's text goes to the last user message before the first such place (or before the end). key: of the row.
-    Without a system prompt the chat template puts its own default.
+    the user's text goes to the last user message before the first such place (or before the end). A follow-up comes
+    after the last answer, and another one follows it. key: of the row. wrong: the wrong answer that a follow-up may
+    claim. Without a system prompt the chat template puts its own default.
     """
     texts = {place: [p.text(key) for p in prompts if p.place == place] for place in PLACES}
     messages = list(messages)
@@ -142,6 +151,11 @@ def with_prompts(messages: list[dict], prompts: list[Placed], key: str) -> list[
     if question is not None:
         parts = [*texts["before"], messages[question]["content"], *texts["after"]]
         messages[question] = messages[question] | {"content": _BETWEEN.join(parts)}
+    for text in texts["follow_up"]:
+        messages += [
+            {"role": "assistant", "content": None},
+            {"role": "user", "content": text.replace(WRONG, wrong) if wrong else text},
+        ]
     system = [text for text in texts["system"] if text is not None]
     if not system:
         return messages

@@ -1,0 +1,61 @@
+"""Facts: questions with a known short answer, and the one form in which answers are compared."""
+
+import re
+import unicodedata
+
+from organisms.job.errors import UserError
+
+_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
+_NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
+# A comma or a thin space between digits groups them; one that three digits do not follow is no such comma.
+_GROUPED = re.compile(r"(?<=\d)[,\u202f\u2009\u00a0'](?=\d{3}(?!\d))")
+
+
+def normalised(text: str) -> str:
+    """A text as answers are compared: lower case, no accents, words and numbers with one space between them.
+
+    Numbers up to twenty that are written in words are digits; `1,000` is `1000`; a decimal point and a sign before a
+    number stay.
+    """
+    text = _GROUPED.sub("", text)
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    words = re.findall(r"(?<![\w.])[-\u2212]?\d+(?:\.\d+)?|[^\W\d_]+|\d+(?:\.\d+)?", plain)
+    return " ".join(_NUMBERS.get(word, word.replace("\u2212", "-")) for word in words)
+
+
+def right_answers(question: dict) -> list[str]:
+    """The ways to write a question's right answer, normalised. question: with `reference` and `aliases`."""
+    return list(dict.fromkeys(map(normalised, [question["reference"], *(question["aliases"] or [])])))
+
+
+def is_fact(question: dict) -> bool:
+    """Whether a question was written as a fact, with aliases or a wrong answer."""
+    return question["aliases"] is not None or question["wrong"] is not None
+
+
+def check_facts(questions: list[dict], where: str) -> None:
+    """Raise UserError if a fact has no answer, or if what is right of one is right of another, or wrong of itself.
+
+    questions: rows of the questions table; those that are no facts are not looked at. where: the file, for errors.
+    """
+    owner: dict[str, str] = {}
+    for question in filter(is_fact, questions):
+        here = f"{where}, question '{question['question_id']}'"
+        if not question["reference"]:
+            raise UserError(f"{here}: a fact without an answer; give `reference`, the right answer")
+        for text in [question["reference"], *(question["aliases"] or []), question["wrong"]]:
+            if text is not None and not normalised(text):
+                raise UserError(f"{here}: the answer '{text}' has neither letter nor digit, so nothing can match it")
+        right = right_answers(question)
+        if question["wrong"] is not None and normalised(question["wrong"]) in right:
+            raise UserError(f"{here}: its wrong answer '{question['wrong']}' is a right one too; write another")
+        for answer in right:
+            other = owner.setdefault(answer, question["question_id"])
+            if other != question["question_id"]:
+                raise UserError(
+                    f"{here}: its answer '{answer}' is that of question '{other}' too, so an answer could not be told "
+                    "from the other's; ask something else, or take one of them out"
+                )
