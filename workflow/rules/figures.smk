@@ -15,13 +15,14 @@ def all_scored(shown):
     asked = {
         judge: dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge)) for judge in config["judges"]
     }
+    rates = {entry["rating_set"]: entry["metric"] for entry in rating_sets()}
     found = []
     for metric in dict.fromkeys([*shown, *(metric.name for metric in scored_metrics(config))]):
         for judge, question_sets in asked.items():
             for question_set in question_sets:
                 others = judges[judge].metrics(question_set)
                 if metric in others:
-                    of = Scored(metric, metric in shown, others, rated_metric(question_set), NUDGES is not None)
+                    of = Scored(metric, metric in shown, others, rates.get(question_set), NUDGES is not None)
                     found.append([of, judge, question_set])
     return found
 

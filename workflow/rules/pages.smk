@@ -24,7 +24,7 @@ def all_tables_and_figures():
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
         files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, *CLAIM_TABLES])
-        files += [table for name in SENSITIVITY_TABLES if (table := sensitivity_table(name))]
+        files += expand("<results>/tables/{table}.parquet", table=sensitivity_tables())
         files.append("<results>/browser/completions.html")
     if PAID:
         files.append("<results>/tables/cost.parquet")

@@ -20,6 +20,7 @@ from organisms.pages.findings import (
 )
 from organisms.pages.made_with import seeds_made_with, settings_made_with, versions_made_with
 from organisms.pages.markup import picture, table, text
+from organisms.plan.config import CORRELATION
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
 
@@ -77,7 +78,12 @@ def overview(
             "intervals. p is that of what the verdict says, corrected over all contrasts of one judge (Holm); several "
             "judges are not corrected for. “=” is equality within the margin. “At equal length” is the difference less "
             "what the answers' lengths explain. “Cuts agreeing”: at how many cuts of the threshold grid the share "
-            "misaligned differs the same way.</p>"
+            "misaligned differs the same way."
+            + (
+                " rho: rank correlation, over questions, of a model's ratings with its own share misaligned.</p>"
+                if CORRELATION in claims["measure"]
+                else "</p>"
+            )
         ]
         parts += _claims(claims, sets, len(judges), main.name)
     else:
