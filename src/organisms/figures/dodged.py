@@ -28,8 +28,9 @@ class Dodged:
     """
 
     def __init__(self, rows: pl.DataFrame, presentation: dict, panels: int = 1):
-        """rows: group, asked and own as `under_nudges` has them, estimate, low, high. panels: plots of the figure."""
+        """rows: of `under_nudges`, with estimate, low and high. panels: so many plots has the figure."""
         self._presentation, self._has_own = presentation, rows["own"].any()
+        self._alone = len(rows.filter(pl.col("own") & (pl.col("nudge") == "default"))) > 0
         self._order = in_order(rows["group"], presentation)
         prompts = nudges_in_order(rows["asked"], presentation)
         n = len(self._order) + _BESIDE * self._has_own
@@ -75,7 +76,8 @@ class Dodged:
 
     def notes(self) -> list[str]:
         """The lines of a caption on what points and lines are."""
-        hollow = "Hollow: the model's training prompt beside the prompt that is named; over the default, that alone."
+        hollow = "Hollow: the model's training prompt beside the prompt that is named"
+        hollow += "; over the default, that alone." if self._alone else "."
         single = [label for label in of_one_model(self._presentation) if label in self._order]
         every = len(single) == len(self._order)
         return [

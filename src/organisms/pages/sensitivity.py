@@ -76,14 +76,14 @@ class _Numbers:
 def sensitivity_lines(sensitivity: pl.DataFrame, nudges: dict | None, presentation: dict) -> list[str]:
     """The sensitivity of each model in three lines of the summary for each judge and question set.
 
-    sensitivity: the table. nudges: `sensitivity` of the config; None has no lines. presentation: as
-    `plan.presentation` gives it.
+    The base's under training prompts are left to the page. sensitivity: the table. nudges: `sensitivity` of the config;
+    None has no lines. presentation: as `plan.presentation` gives it.
     """
     if nudges is None:
         return []
     numbers, lines = _Numbers(sensitivity, nudges, presentation), []
     for (judge, question_set), rows in sensitivity.group_by("judge", "question_set", maintain_order=True):
-        of = rows.rows(named=True)
+        of = rows.filter(pl.col("dataset").is_not_null() | (pl.col("with_prompt") == "default")).rows(named=True)
         beyond = [f"{numbers.name(row)} {numbers.beyond(row)}" for row in of if row["beyond_base"] is not None]
         lines += [
             f"{numbers.sets[question_set]}: prompt sensitivity, {numbers.what} [95% interval], judge '{judge}'",

@@ -70,11 +70,7 @@ def presentation(experiment: Experiment) -> dict:
         shared = {} if len(entry["seeds"]) > 1 else {"one_model": True}
         groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name} | shared)
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
-    rated = {
-        name: {"rating_of": entry["rating_of"]}
-        for name, entry in config["question_sets"].items()
-        if entry.get("rating_of")
-    }
+    rated = {name: {"rating_of": of} for name, of in experiment.rated_sets().items()}
     order = {name: i for i, name in enumerate(experiment.prompts)}
 
     def place(name: str) -> tuple:

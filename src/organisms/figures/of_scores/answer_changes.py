@@ -30,7 +30,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
     rows = under_nudges(rows.drop_nulls("estimate"), presentation)
     if not len(rows):
         return None
-    columns = ["group", "asked", "own", "estimate", "low", "high", "n_scored", "way"]
+    columns = ["group", "nudge", "asked", "own", "estimate", "low", "high", "n_scored", "way"]
     dodged = Dodged(rows.select(columns), presentation, len(_WAYS))
     tooltip = [
         alt.Tooltip("group:N", title="Model"),

@@ -32,7 +32,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.LayerChart | None
     rows = rows.filter(pl.col("group").n_unique().over("asked") > 1)
     if rows["asked"].n_unique() < 2:
         return None
-    dodged = Dodged(rows.select("group", "asked", "own", "estimate", "low", "high", "n"), presentation)
+    dodged = Dodged(rows.select("group", "nudge", "asked", "own", "estimate", "low", "high", "n"), presentation)
     tooltip = [
         alt.Tooltip("group:N", title="Model"),
         alt.Tooltip("asked:N", title="Asked under"),
