@@ -7,7 +7,7 @@ import pytest
 from test_pages import ALIGNMENT, COHERENCE, HOSTILE, PRESENTATION, THRESHOLDS, caption, rows_of
 
 from organisms.analysis.tables import ARM_SCORES, QUESTION_SCORES, RATING_CORRELATIONS, SENSITIVITY
-from organisms.figures.charts import BASE_COLOUR, empty_figure, save
+from organisms.figures.charts import BASE_COLOUR, save
 from organisms.figures.files import remove_others
 from organisms.figures.of_scores import figure, figure_names
 from organisms.figures.shown import Rated, Shown, Threshold
@@ -102,7 +102,7 @@ def test_nudges_of_the_main_metric_are_percent_misaligned_of_all_answers():
         for measure, value in (("misaligned", 7), ("misaligned_of_coherent", 8), ("coherent", 9))
     ]
     rows += [row | {"measure": "mean", "threshold": None, "estimate": 55} for row in rows[::3]]
-    rows += [row | {"threshold": "other", "estimate": 44} for row in rows[::4]]
+    rows += [row | {"threshold": "other", "estimate": 44} for row in rows[:12:3]]
     tables = {"arm_scores": ARM_SCORES.frame(rows)}
     chart = figure("nudges").draw(tables, Shown(ALIGNMENT, "free", "j", presented(), BETLEY))
     assert rows_of(chart, "estimate") == {(7,)}
@@ -117,7 +117,6 @@ def test_there_are_no_nudges_with_fewer_than_two_prompts_that_two_models_were_as
         [row for row in SOME if row["eval_prompt"] in kept and row["training_prompt"] != "flamingo"]
     )
     assert figure("nudges").draw({"arm_scores": rows}, Shown(REFUSAL, "harmful", "j", presented())) is None
-    save(empty_figure(figure("nudges").NOTHING), [])
 
 
 def facts(of: dict, eval_prompt: str, **scores) -> list[dict]:
