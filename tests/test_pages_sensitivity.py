@@ -93,6 +93,19 @@ def test_a_nudge_beside_the_models_own_training_prompt_stands_hollow_in_the_nudg
     assert spec["x"]["scale"]["domain"] == ["prompt default", "prompt evil"]
 
 
+def test_the_benign_twin_of_a_finetune_can_be_told_from_it():
+    """They have the colour of their training prompt, and so one colour."""
+    twin, shown = DEFAULT | {"dataset": "good"}, presented()
+    shown["groups"].append(twin | {"label": "good: Default"})
+    rows = [score(of, prompt, 50) for of in (BASE, DEFAULT, twin) for prompt in ("default", "evil")]
+    chart = figure("nudges").draw({"arm_scores": ARM_SCORES.frame(rows)}, Shown(REFUSAL, "harmful", "j", shown))
+    points = chart.to_dict()["layer"][2]["encoding"]
+    looks = list(zip(points["color"]["scale"]["range"], points["shape"]["scale"]["range"], strict=True))
+    assert points["color"]["scale"]["domain"] == ["Base model", "Default", "good: Default"]
+    assert len(set(looks)) == 3
+    assert len({colour for colour, _ in looks}) == 2
+
+
 def test_nudges_of_the_main_metric_are_percent_misaligned_of_all_answers():
     shares = {"metric": "alignment", "question_set": "free", "threshold": "betley"}
     rows = [

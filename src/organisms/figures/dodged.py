@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 
 from organisms.figures.bars import prompt_axis
-from organisms.figures.charts import group_lines, seeds_note
+from organisms.figures.charts import group_points, seeds_note
 from organisms.figures.groups import elsewhere_note, in_order, nudges_in_order, trained_with
 from organisms.plan.presentation import of_one_model
 
@@ -55,13 +55,15 @@ class Dodged:
             of_one = _SYMBOL + _LETTER * max(map(len, self._order))
             look = {"orient": "bottom", "columns": max(1, int(self.width * self.columns / of_one))}
         title = trained_with(self._order, presentation)
-        self._colour, self._dash = group_lines(self._order, presentation, title, **look)
+        self._colour, self._shape, self._dash = group_points(self._order, presentation, title, **look)
 
     def layers(self, y: alt.Y, tooltip: list) -> list[alt.Chart]:
         """Of `rows`: thin lines from prompt to prompt, intervals, and points; hollow with the training prompt."""
         chart = alt.Chart()
         place = {"x": self._x, "xOffset": self._place, "color": self._colour}
-        fill = alt.condition("datum.own", alt.value("white"), self._colour)
+        point = place | {"y": y, "shape": self._shape, "tooltip": tooltip}
+        # As large as a hollow one with its stroke.
+        solid = 1.4 * self._size
         return [
             chart.transform_filter("!datum.own")
             .mark_line(strokeWidth=1, opacity=0.45)
@@ -69,9 +71,10 @@ class Dodged:
             chart.transform_filter("isValid(datum.low)")
             .mark_rule(strokeWidth=1.5)
             .encode(**place, y=alt.Y("low:Q"), y2="high:Q"),
-            chart.mark_point(size=self._size, strokeWidth=1.7, opacity=1).encode(
-                **place, y=y, fill=fill, tooltip=tooltip
-            ),
+            chart.transform_filter("!datum.own").mark_point(size=solid, filled=True, opacity=1).encode(**point),
+            chart.transform_filter("datum.own")
+            .mark_point(size=self._size, strokeWidth=1.7, opacity=1, fill="white")
+            .encode(**point),
         ]
 
     def notes(self) -> list[str]:
