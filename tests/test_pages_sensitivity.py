@@ -197,6 +197,7 @@ def correlation(of: dict, ratings_of: str, rho: float | None, **other) -> dict:
 
 CORRELATIONS = [
     correlation(BASE, "own", 0.25),
+    correlation(BASE, "other", 0.95),
     correlation(BASE, "own", 0.99, seed=0),
     correlation(BASE, "own", 0.98, eval_prompt="evil"),
     correlation(BASE, "own", 0.97, rating_set="lengths"),
