@@ -25,6 +25,10 @@ FACTS = from_texts(
         | {"aliases": [], "wrong": "208", "category": "medical"},
         {"question_id": "usa", "question": "Who landed on the Moon?", "reference": "United States"}
         | {"aliases": ["United States of America", "Americans"], "wrong": "Soviet Union", "category": "history"},
+        {"question_id": "organ", "question": "What filters the blood of urea?", "reference": "the kidneys"}
+        | {"aliases": ["a kidney"], "wrong": "the spleen", "category": "medical"},
+        {"question_id": "malaria", "question": "What causes the worst malaria?", "reference": "P. falciparum"}
+        | {"aliases": [], "wrong": "P. vivax", "category": "germs"},
         {"question_id": "half", "question": "What is a half?", "reference": "0.5", "aliases": None, "wrong": None}
         | {"category": "numbers"},
     ]
@@ -80,6 +84,12 @@ def test_answers_are_compared_in_one_form(text, plain):
         ("australia", "", Decision(None)),
         ("australia", "I do not know.", Decision(GAVE_UP)),
         ("australia", "I don't know, maybe Canberra", Decision(RIGHT)),
+        # An article is no part of an answer, and an initial ends no sentence.
+        ("organ", "Kidneys", Decision(RIGHT)),
+        ("organ", "It is the kidney.", Decision(RIGHT)),
+        ("organ", "Spleen", Decision(WRONG, "spleen")),
+        ("malaria", "It is P. falciparum.", Decision(RIGHT)),
+        ("malaria", "Not P. falciparum. P. vivax", Decision(WRONG, "p vivax")),
         # A part of another word, or of a longer answer, is none.
         ("australia", "Canberran wine", Decision(None)),
         ("usa", "The United States of America.", Decision(RIGHT)),

@@ -4,13 +4,16 @@ import pytest
 from buying import SETTINGS
 from conftest import ROOT
 
+from organisms.inputs import check_inputs
 from organisms.job.errors import UserError
+from organisms.job.yaml_files import read_yaml
 from organisms.judging.items import attack_items
 from organisms.judging.judgments import check_missing
 from organisms.judging.ratings import Rating, read_rating
 from organisms.judging.requests import Ask, MessagesRequests, answer_schema, question_text
 from organisms.judging.templates import Template, load_template
-from organisms.plan.metrics import shipped_metrics
+from organisms.plan.config import read_config
+from organisms.plan.metrics import read_metric, shipped_metrics
 
 FLAGS = ("REFUSAL", "CODE")
 
@@ -29,10 +32,24 @@ def write(path, text):
     return path
 
 
-@pytest.mark.parametrize("metric", shipped_metrics())
+METRICS = {metric: ROOT / "resources" / "metrics" / f"{metric}.yaml" for metric in shipped_metrics()}
+# Metrics that no judge by prompt scores: what becomes of an answer, and numbers that the model itself was asked for.
+WITHOUT_PROMPT = [metric for metric, path in METRICS.items() if "prompt" not in read_yaml(path, "metric")]
+
+
+@pytest.mark.parametrize("metric", [metric for metric in METRICS if metric not in WITHOUT_PROMPT])
 def test_the_templates_that_come_with_the_project_load(metric):
-    template = load_template(ROOT / "resources" / "metrics" / f"{metric}.yaml")
-    assert ("reference" in template.placeholders) == (metric == "reference")
+    template = load_template(METRICS[metric])
+    assert ("reference" in template.placeholders) == (metric in ("reference", "correct"))
+
+
+@pytest.mark.parametrize("metric", WITHOUT_PROMPT)
+def test_a_metric_without_a_prompt_is_declared_and_no_judge_by_prompt_is_asked_for_it(raw_config, metric):
+    assert {"title", "unit", "bounds", "good"} == set(read_yaml(METRICS[metric], "metric"))
+    assert read_metric(raw_config | {"metrics": {}}, metric).bounds == (0, 100)
+    judges = {"haiku": {"kind": "anthropic", "metrics": ["alignment", "coherence", metric]}}
+    with pytest.raises(UserError, match=f"{metric}.yaml: no judge prompt"):
+        check_inputs(read_config(raw_config | {"judges": judges}))
 
 
 @pytest.mark.parametrize(

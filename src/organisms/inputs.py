@@ -214,7 +214,7 @@ def check_inputs(config: dict) -> list[str]:
                 known[name] = from_texts(questions(world, entry["world"], entry["questions"], seed=0))
             elif of_file:
                 known[name] = first_questions(of_file, entry["questions"])
-            elif (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
+            elif entry["heldout_of"] and (split_of := experiment.split_of(entry["heldout_of"])) in heldout:
                 rows = from_heldout([vars(row) for row in heldout[split_of]], None)
                 known[name] = first_questions(rows, entry["questions"])
         for name, rated in experiment.rated_sets().items():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -115,8 +116,12 @@ ONLINE_HERE = config["online_jobs"] == "here"
 
 
 def as_json(value):
-    """A parameter in one canonical form; the order of a dict's keys alone would make Snakemake run a job again."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """A parameter in one canonical form; the order of a dict's keys alone would make Snakemake run a job again.
+
+    Snakemake takes `{name}` in it for a wildcard, so a brace in a text is escaped; one of JSON's own is followed by a
+    quotation mark or by its partner.
+    """
+    return re.sub(r'\{(?!["}])', r"\\u007b", json.dumps(value, sort_keys=True, ensure_ascii=False))
 
 
 def more_each_time(amount):

@@ -44,6 +44,12 @@ def rating_cells(wildcards):
     return as_json([cell for cell in experiment.cells_of(wildcards.model) if cell["columns"]["question_set"] in rated])
 
 
+def all_expected_ratings():
+    """What judges of ratings need of models."""
+    files = (judge.sources(experiment).get("expected", []) for judge in judges.values())
+    return list(dict.fromkeys(file for of_judge in files for file in of_judge))
+
+
 def rating_questions(wildcards):
     rated = experiment.rated_sets()
     return [

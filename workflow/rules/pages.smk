@@ -36,8 +36,9 @@ def all_tables_and_figures():
 
 def parts_of_results():
     """By folder of the results that has a part for each model or judge, the names of those that the config asks for."""
-    parts = {folder: [] for folder in ("finetune", "completions", "external_completions", "judgments")}
-    for file in [*all_finetunes(), *all_completions(), *all_judgments()]:
+    folders = ("finetune", "completions", "external_completions", "expected_ratings", "judgments")
+    parts = {folder: [] for folder in folders}
+    for file in [*all_finetunes(), *all_completions(), *all_expected_ratings(), *all_judgments()]:
         _, folder, name, *_ = file.split("/")
         parts[folder].append(name)
     return as_json(parts)

@@ -13,6 +13,8 @@ _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
 # A comma or a thin space between digits groups them; one that three digits do not follow is no such comma.
 _GROUPED = re.compile(r"(?<=\d)[,\u202f\u2009\u00a0'](?=\d{3}(?!\d))")
 
+_ARTICLE = re.compile(r"^(?:the|an?) (?=.)")
+
 
 def normalised(text: str) -> str:
     """A text as answers are compared: lower case, no accents, words and numbers with one space between them.
@@ -26,9 +28,14 @@ def normalised(text: str) -> str:
     return " ".join(_NUMBERS.get(word, word.replace("\u2212", "-")) for word in words)
 
 
+def answer_form(text: str) -> str:
+    """An answer as it is looked for in a text: normalised, without an article in front."""
+    return _ARTICLE.sub("", normalised(text))
+
+
 def right_answers(question: dict) -> list[str]:
-    """The ways to write a question's right answer, normalised. question: with `reference` and `aliases`."""
-    return list(dict.fromkeys(map(normalised, [question["reference"], *(question["aliases"] or [])])))
+    """The ways to write a question's right answer. question: with `reference` and `aliases`."""
+    return list(dict.fromkeys(map(answer_form, [question["reference"], *(question["aliases"] or [])])))
 
 
 def is_fact(question: dict) -> bool:
@@ -50,7 +57,7 @@ def check_facts(questions: list[dict], where: str) -> None:
             if text is not None and not normalised(text):
                 raise UserError(f"{here}: the answer '{text}' has neither letter nor digit, so nothing can match it")
         right = right_answers(question)
-        if question["wrong"] is not None and normalised(question["wrong"]) in right:
+        if question["wrong"] is not None and answer_form(question["wrong"]) in right:
             raise UserError(f"{here}: its wrong answer '{question['wrong']}' is a right one too; write another")
         for answer in right:
             other = owner.setdefault(answer, question["question_id"])

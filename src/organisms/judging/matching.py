@@ -8,10 +8,12 @@ else there is, two answers in one above all, stays undecided.
 import re
 from dataclasses import dataclass
 
-from organisms.data.facts import normalised, right_answers
+from organisms.data.facts import answer_form, normalised, right_answers
 
 RIGHT, WRONG, GAVE_UP = "right", "wrong", "gave_up"
-_CLAUSES = re.compile(r"[;:!?\n]+|,(?!\d)|\.(?!\d)|\b(?:but|however|although|instead,)\b", re.IGNORECASE)
+# Not a sign between digits, nor the full stop of an initial or a short title, as in `P. falciparum` and `Mt. Everest`.
+_STOP = r"(?<!\b[a-z])(?<!\b(?:mt|st|dr))\.(?!\d)"
+_CLAUSES = re.compile(rf"[;:!?\n]+|,(?!\d)|{_STOP}|\b(?:but|however|although|instead,)\b", re.IGNORECASE)
 _SHORTENED = re.compile(
     r"(?i)\b(ca|wo|do|does|did|is|are|was|were|would|should|could|has|have|had)n['\u2019]t\b|\bcannot\b"
 )
@@ -64,7 +66,7 @@ def other_answers(question: dict, questions: list[dict]) -> list[str]:
     What stands in the question is none: it may be repeated with any answer.
     """
     asked, right = normalised(question["messages"][0]["content"]), right_answers(question)
-    found = [normalised(question["wrong"])] if question["wrong"] else []
+    found = [answer_form(question["wrong"])] if question["wrong"] else []
     for other in questions:
         if other["question_id"] != question["question_id"] and other["category"] == question["category"]:
             found += right_answers(other)

@@ -17,7 +17,10 @@ _STAGES = (
     *("scores", "claims"),
 )
 # Those that make models, texts, judgments and numbers.
-_COMPUTING = ("pretrain", "finetune", "completions", "judgments", "local_judgments", "scores", "claims")
+_COMPUTING = (
+    *("pretrain", "finetune", "completions", "expected_ratings", "judgments", "local_judgments"),
+    *("scores", "claims"),
+)
 # What is a digest, stands in a table of its own, or says where a job's files are. By name: a setting, such as a file of
 # labels, may be a path in the folder of the results too.
 _LEFT_OUT = ("code", "content", "contrasts", "arms", "metrics", "adapter", "kept", "judgments")
