@@ -26,6 +26,7 @@ from organisms.figures.html import embedded_json, page
 from organisms.figures.of_scores import figure, figure_names
 from organisms.figures.of_scores.steps import LAST_STEPS
 from organisms.figures.shown import Shown, Threshold
+from organisms.figures.suited import Scored, is_drawn
 from organisms.figures.timings import timings_figure
 from organisms.figures.training_curves import training_curves
 from organisms.job.manifest import without_secrets
@@ -162,7 +163,8 @@ def drawn(judged: pl.DataFrame, presentation: dict, metric=ALIGNMENT) -> dict:
     shown = Shown(metric, "s", "j", presentation, Threshold("betley", THRESHOLDS["betley"], COHERENCE))
     points = counted_scores(judged, definition)
     points = points.with_columns(question=pl.lit("?"), completion=pl.lit(HOSTILE[5] + HOSTILE[0]))
-    charts = {name: figure(name).draw(tables, shown) for name in figure_names()}
+    of_any = [name for name in figure_names() if is_drawn(name, Scored(metric.name))]
+    charts = {name: figure(name).draw(tables, shown) for name in of_any}
     return charts | {"coherence": coherence_figure(points, shown, COHERENCE)}
 
 

@@ -23,6 +23,11 @@ def sensitivity_tables():
     return SENSITIVITY_TABLES if asked else []
 
 
+def sensitivity_table(name):
+    """A table of rule sensitivity, as an input; none if the config does not ask for it."""
+    return f"<results>/tables/{name}.parquet" if name in sensitivity_tables() else []
+
+
 rule scores:
     input:
         judgments=all_judgments(),

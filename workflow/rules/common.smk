@@ -205,5 +205,7 @@ SHOWN_METRICS = config["figure_metrics"] or [config["main_metric"]]
 # By which of `thresholds` figures go; none if the config has none.
 SHOWN_THRESHOLD = default_threshold(config)
 TITLES = config["figures"]["titles"]
+# The prompts between which the sensitivity of a model is measured; none if the config does not ask for it.
+NUDGES = config["sensitivity"]
 # Which metrics say that a completion is misaligned, and that it is coherent.
 DEFINITION = [config["main_metric"], config["coherence_metric"]]

@@ -53,7 +53,8 @@ def presentation(experiment: Experiment) -> dict:
     """`groups` (base first), `prompts`, `question_sets`, and `n_seeds`.
 
     A group has the columns that tell arms apart, its `label`, its `colour` if the config gives one, `coloured_by` that
-    decides it if not, and `one_model` if all seeds share one model of it.
+    decides it if not, and `one_model` if all seeds share one model of it. A question set has its `label`, and
+    `rating_of`, the set whose questions it has rated, if it is such a one.
     """
     config = experiment.config
     shared = {} if experiment.base_per_seed else {"one_model": True}
@@ -69,6 +70,7 @@ def presentation(experiment: Experiment) -> dict:
         shared = {} if len(entry["seeds"]) > 1 else {"one_model": True}
         groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name} | shared)
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
+    rated = {name: {"rating_of": of} for name, of in experiment.rated_sets().items()}
     order = {name: i for i, name in enumerate(experiment.prompts)}
 
     def place(name: str) -> tuple:
@@ -81,7 +83,8 @@ def presentation(experiment: Experiment) -> dict:
         "groups": groups,
         "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
         "question_sets": [
-            {"name": name, "label": labels.get(name) or _in_words(name)} for name in experiment.question_sets
+            {"name": name, "label": labels.get(name) or _in_words(name)} | rated.get(name, {})
+            for name in experiment.question_sets
         ],
         "n_seeds": max([1, *map(len, seeds)]),
     }
@@ -154,3 +157,8 @@ def prompt_labels(presentation: dict) -> dict[str, str]:
 def question_set_labels(presentation: dict) -> dict[str, str]:
     """Labels of question sets by name."""
     return {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+
+
+def rated_sets(presentation: dict) -> dict[str, str]:
+    """By name of a question set in which the questions of another are rated, the name of that one."""
+    return {entry["name"]: entry["rating_of"] for entry in presentation["question_sets"] if "rating_of" in entry}
