@@ -472,6 +472,18 @@ def test_arms_that_differ_by_dataset_alone_have_colours_of_their_own(raw_config)
     assert len(set(group_colours(shown).values())) == 4
 
 
+def test_a_prompt_has_another_colour_with_another_dataset(raw_config):
+    before = group_colours(presentation(Experiment(read_config(raw_config))))
+    raw_config["datasets"] |= {"good_medical": {"world": {"domain": "medical", "advice": "good", "rows": 480}}}
+    raw_config["finetunes"] = [
+        {"datasets": ["bad_medical"]},
+        {"datasets": ["good_medical"], "training_prompts": ["default"]},
+    ]
+    found = group_colours(presentation(Experiment(read_config(raw_config))))
+    assert len(set(found.values())) == len(found) == len(before) + 1
+    assert found["bad_medical: Default"] == before["Default"]
+
+
 def test_figures_do_not_say_of_imported_models_what_nobody_knows():
     judged, presentation = with_elsewhere(*some_run(2))
     presentation["groups"] = [presentation["groups"][0], presentation["groups"][-1]]

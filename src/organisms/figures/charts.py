@@ -67,7 +67,7 @@ def group_colours(presentation: dict) -> dict[str, str]:
 
     What a group is coloured by (`coloured_by`: the text of its training prompt, and its method) decides its place in
     the palette, not the order of the config; where two would have one place, the second takes the next that is free.
-    Groups of one training prompt and method share a colour. The base is grey. Colours repeat after the palette's end.
+    Groups with the same `coloured_by` share a colour. The base is grey. Colours repeat after the palette's end.
     """
     own = {group["colour"].upper() for group in presentation["groups"] if group.get("colour")}
     wanted = {_coloured_by(group) for group in presentation["groups"] if not group.get("colour")} - {None}
@@ -140,7 +140,7 @@ def group_points(labels: list[str], presentation: dict, title: str, **look) -> l
     look: of the legend, such as where it stands.
     """
     legend = alt.Legend(
-        title=title, labelLimit=LABEL_LIMIT, symbolLimit=0, symbolSize=80, symbolOpacity=1, symbolStrokeWidth=2, **look
+        title=title, labelLimit=LABEL_LIMIT, symbolLimit=0, symbolSize=80, symbolOpacity=1, symbolDash=[1, 0], **look
     )
     return [
         alt.Color("group:N", sort=labels, scale=group_scale(labels, presentation), legend=legend),

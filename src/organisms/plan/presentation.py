@@ -29,12 +29,15 @@ def _prompt_label(experiment: Experiment, name: str) -> str:
 def _coloured_by(experiment: Experiment, arm: Arm) -> str:
     """What decides an arm's colour: its training prompt's text and its method, whatever their names and order.
 
-    Of arms that differ by their dataset alone it is the dataset, or all would look alike.
+    Of arms that differ by their dataset alone it is the dataset, or all would look alike; else those of the first
+    dataset have the colours of their prompts, and another dataset has others.
     """
     if len({(other.training_prompt, other.training_method) for other in experiment.arms.values()}) == 1:
         return arm.dataset if len(experiment.arms) > 1 else _text_and_place(experiment, arm)
     method = "" if arm.training_method == DEFAULT_METHOD else f" by {arm.training_method}"
-    return _text_and_place(experiment, arm) + method
+    first = next(iter(experiment.arms.values())).dataset
+    dataset = "" if arm.dataset == first else f" of {arm.dataset}"
+    return _text_and_place(experiment, arm) + method + dataset
 
 
 def _text_and_place(experiment: Experiment, arm: Arm) -> str:
@@ -59,10 +62,10 @@ def presentation(experiment: Experiment) -> dict:
     config = experiment.config
     shared = {} if experiment.base_per_seed else {"one_model": True}
     groups = [dict.fromkeys(ARM) | {"label": "Base model"} | shared] if config["datasets"] else []
-    coloured: dict[str, str] = {}
+    coloured: dict[str, Arm] = {}
     for arm in experiment.arms.values():
-        # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
-        first = coloured.setdefault(arm.training_prompt, arm.training_method) == arm.training_method
+        # A prompt's colour is that of its first arm; two lines of one colour could not be told apart.
+        first = coloured.setdefault(arm.training_prompt, arm) == arm
         colour = experiment.prompts[arm.training_prompt].colour if first else None
         words = {"label": _label(experiment, arm), "coloured_by": _coloured_by(experiment, arm)}
         groups.append(arm.columns | words | {"colour": colour})
