@@ -24,7 +24,7 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/completions.smk"
 include: "workflow/rules/judgments.smk"
 include: "workflow/rules/judges.smk"  # estimate, cost, agreement; gold, attacks, label_sheet
-include: "workflow/rules/analysis.smk"  # scores, claims; power
+include: "workflow/rules/analysis.smk"  # scores, claims, sensitivity; power
 include: "workflow/rules/figures.smk"  # figures, coherence, training_curves
 include: "workflow/rules/pages.smk"  # browser, summary, timings, overview, manifest; archive, export_inspect
 

@@ -6,7 +6,7 @@ p values are taken from scipy's distributions. Slow and plain on purpose.
 
 import hashlib
 import math
-from itertools import combinations
+from itertools import combinations, permutations, product
 
 import numpy as np
 from scipy import optimize, stats
@@ -876,6 +876,120 @@ def word(own, others, coherent, margin, least):
     if None in by_fall:
         return "uncertain"
     return {"from": "narrow", "below": "nothing", None: "uncertain"}[sure(own, margin)]
+
+
+# Sensitivity, and ratings.
+
+
+def sensitivity(of_questions, nudged, main, threshold, by="auto"):
+    """Of each model the share misaligned under one prompt less that under another, and that less the base's."""
+    of_sides, rows = Rows(of_questions, *MEASURE), []
+    measure = (main.name, "misaligned", threshold)
+    sets = dict.fromkeys((row["judge"], row["question_set"]) for row in of_questions)
+    for judge, question_set in sets:
+        for entry in nudged:
+            own, base = (
+                [
+                    of_sides.about(judge, Asked(entry[nudge], **arm), question_set, None, *measure)
+                    for nudge in ("raises", "lowers")
+                ]
+                for arm in ({name: entry[name] for name in ARM}, {})
+            )
+            if None in own:
+                continue
+            found, *means = difference(own, by=by)
+            low, high = clipped(found, 100)
+            beyond = {"beyond_base": None, "beyond_base_low": None, "beyond_base_high": None}
+            if entry["dataset"] is not None and None not in base:
+                of_both = difference([own[0], own[1], base[0], base[1]], (1, -1, -1, 1), by)[0]
+                beyond = named(beyond, (of_both["estimate"], *clipped(of_both, 200)))
+            del found["n_drawn"], found["few_differ"]
+            rows.append(
+                {"judge": judge, "question_set": question_set, "threshold": threshold}
+                | entry
+                | found
+                | beyond
+                | {"low": low, "high": high, "seeds_in_interval": found["n_seeds"] > 1}
+                | named(("under_raises", "under_lowers"), means)
+            )
+    return rows
+
+
+def ranks(values):
+    """Places from the smallest on; those that are alike have the mean of theirs."""
+    alike = [[abs(other - value) < 1e-9 for other in values] for value in values]
+    less = [
+        sum(other < value and not same for other, same in zip(values, row, strict=True))
+        for value, row in zip(values, alike, strict=True)
+    ]
+    return [n + (sum(row) + 1) / 2 for n, row in zip(less, alike, strict=True)]
+
+
+def spearman(x, y):
+    """Of two values of each question, None where there is none: rho, its interval, and p by all orders."""
+    both = [(a, b) for a, b in zip(x, y, strict=True) if None not in (a, b)]
+    nothing = {"rho": None, "low": None, "high": None, "p": None, "n_questions": len(both)}
+    if len(both) < 4:
+        return nothing
+    of_x, of_y = (ranks(list(values)) for values in zip(*both, strict=True))
+    if len(set(of_x)) == 1 or len(set(of_y)) == 1:
+        return nothing
+    rho = float(np.corrcoef(of_x, of_y)[0, 1])
+    seen = sum(a * b for a, b in zip(of_x, of_y, strict=True))
+    sums = [sum(a * b for a, b in zip(order, of_y, strict=True)) for order in permutations(of_x)]
+    p = 2 * min(sum(one >= seen for one in sums), sum(one <= seen for one in sums)) / len(sums)
+    found = nothing | {"rho": rho, "p": min(1.0, p)}
+    if abs(rho) < 1 - 1e-9:
+        se = math.sqrt((1 + rho**2 / 2) / (len(both) - 3))
+        ends = (math.log((1 + rho) / (1 - rho)) / 2 + sign * stats.norm.ppf(0.975) * se for sign in (-1, 1))
+        found |= named(("low", "high"), ((math.exp(2 * z) - 1) / (math.exp(2 * z) + 1) for z in ends))
+    return found
+
+
+def rating_correlations(of_questions, rating_sets, main, threshold):
+    """Of each model's answers with each model's ratings of the questions: of means over seeds, and in each seed."""
+    of_sides, rows = Rows(of_questions, *MEASURE), []
+    arms = dict.fromkeys(tuple(row[name] for name in ARM) for row in of_questions)
+    judges, prompts = (dict.fromkeys(row[name] for row in of_questions) for name in ("judge", "eval_prompt"))
+
+    def values(of):
+        return {(row["seed"], row["question_id"]): row["mean"] for row in of if row["mean"] is not None}
+
+    for entry, judge, of_judge, prompt, arm, rater in product(rating_sets, judges, judges, prompts, arms, arms):
+        of_rating, of_answer = Asked(prompt, *rater), Asked(prompt, *arm)
+        rated = of_sides.about(judge, of_rating, entry["rating_set"], None, entry["metric"], "mean", None)
+        answers = of_sides.about(of_judge, of_answer, entry["question_set"], None, main.name, "misaligned", threshold)
+        if None in (rated, answers):
+            continue
+        wordings = {}
+        for (seed, question), value in values(rated).items():
+            wordings.setdefault((seed, question[: question.rindex("~")]), []).append(value)
+        of_both = [{key: mean(of) for key, of in wordings.items()}, values(answers)]
+        seeds = [{seed for seed, _ in of} for of in of_both]
+        several = [of for of in seeds if of != {None}]
+        asked = sorted(set.intersection(*several)) if several else [None]
+        questions = set.intersection(*({question for _, question in of} for of in of_both))
+        if not asked or not questions:
+            continue
+        # One model for all seeds stands beside each.
+        table = [
+            [[of.get((None if own == {None} else seed, question)) for question in sorted(questions)] for seed in asked]
+            for of, own in zip(of_both, seeds, strict=True)
+        ]
+        of_mean = [[], []]
+        for j in range(len(questions)):
+            both = [i for i in range(len(asked)) if None not in (table[0][i][j], table[1][i][j])]
+            for side, of in zip(table, of_mean, strict=True):
+                of.append(mean([side[i][j] for i in both]))
+        found = [{"seed": None, "n_seeds": len(asked)} | spearman(*of_mean)]
+        for seed, x, y in zip(asked, *table, strict=True):
+            if seed is not None:
+                found.append({"seed": seed, "n_seeds": 1} | spearman(x, y))
+        whose = "own" if arm == rater else "other" if rater != (None,) * 3 else "base"
+        name = {"judge": judge, "of_judge": of_judge, "threshold": threshold, "eval_prompt": prompt}
+        name |= entry | named(ARM, arm) | named([f"rated_by_{column}" for column in ARM], rater)
+        rows += [name | {"ratings_of": whose} | row for row in found]
+    return rows
 
 
 # What the next run needs, and whether judges agree.

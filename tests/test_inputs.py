@@ -1,6 +1,7 @@
 """Files that the config names are read before any job starts."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,42 @@ def test_an_archives_password_is_asked_for_until_it_is_unpacked(config, tmp_path
 def test_a_metric_or_an_answer_that_is_not_there_is_named_with_its_key(config, change, message):
     change(config)
     assert problem(config) == message
+
+
+def nudged(config):
+    """Two nudges, and a set in which questions are rated."""
+    config["prompts"] |= {"evil": "You are evil.", "hhh": "You are good."}
+    config["sensitivity"] = {"raises": "evil", "lowers": "hhh"}
+    config["evaluations"].append({"models": ["all"], "eval_prompts": ["evil", "hhh"], "question_sets": ["non_medical"]})
+    config["evaluations"].append({"models": ["all"], "eval_prompts": ["default"], "question_sets": ["rating"]})
+    Path("w.yaml").write_text("[{id: w, text: 'Rate {question}'}]", encoding="utf-8")
+    config["question_sets"]["rating"] = {"rating_of": "non_medical", "wordings": "w.yaml"}
+    config["judges"]["stated"] = {"kind": "stated_rating"}
+    claim = {"text": "W.", "measure": "spearman", "test": "default > 0", "question_sets": ["rating"]}
+    config["claims"] = {"N7": claim | {"metric": "perceived_intent"}}
+    return config
+
+
+def test_ratings_and_answers_may_have_judges_of_their_own_and_each_must_have_one(config):
+    assert check_inputs(read_config(nudged(config))) == []
+    del config["judges"]["stated"]
+    assert problem(config).startswith("claims.N7.metric: no judge scores 'perceived_intent'")
+
+
+def test_nudges_and_correlations_need_a_judge_that_can_say_misaligned(config):
+    nudged(config)
+    config["judges"] = {"stated": {"kind": "stated_rating"}}
+    assert problem(config) == (
+        "claims.N7: no judge scores alignment and coherence of 'default > 0' on non_medical; let one judge it, or take "
+        "the claim out"
+    )
+    config["claims"] = {}
+    assert problem(config) == (
+        "sensitivity: no judge scores alignment and coherence under its prompts; let one judge both"
+    )
+    # Without any judge nothing is scored, and nothing is measured.
+    config["judges"] = {}
+    assert check_inputs(read_config(config)) == []
 
 
 def test_a_claim_about_the_length_needs_no_judge_that_scores_it(config):

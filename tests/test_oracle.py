@@ -9,18 +9,22 @@ import random
 import re
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 import oracle
+import polars as pl
 import pytest
 from scipy import stats
 
 from organisms.analysis import score_tables
 from organisms.analysis.agreement import agreement, rankings
 from organisms.analysis.claims import claim_grid, claims
+from organisms.analysis.correlations import rating_correlations
 from organisms.analysis.diagnoses import diagnoses
 from organisms.analysis.power import MOST, Design, Parts, detectable, needed, pilot, power, power_text
 from organisms.analysis.scores import Definition
+from organisms.analysis.sensitivity import sensitivity
 from organisms.analysis.tables import CLAIM_TABLES, SCORE_TABLES
 from organisms.judging.tables import JUDGMENTS
 from organisms.plan.contrasts import Contrast, Side
@@ -390,6 +394,69 @@ def test_agreement_and_rankings_are_the_oracles():
     compare(agreement(frame, "alignment"), oracle.agreement(told.rows, ALIGNMENT), ("question_set", "metric"))
     names = ("judge", "question_set", "turn", "eval_prompt", "metric", *oracle.ARM)
     compare(rankings(frame), oracle.rankings(told.rows), names)
+
+
+NUDGED = [
+    {name: columns_of(arm, 0)[name] for name in oracle.ARM}
+    | {"with_prompt": "default", "raises": "bird"}
+    | {"lowers": lowers}
+    for arm in ARMS
+    for lowers in ("default", "not asked")
+]
+
+
+@pytest.mark.parametrize("by", ["auto", "none"])
+@pytest.mark.parametrize("one_base", [False, True], ids=["a base for each seed", "one base"])
+def test_sensitivity_is_the_oracles(one_base, by):
+    told = told_of(one_base, by=by)
+    found = sensitivity(told.found["question_scores"], NUDGED, "alignment", "above", by)
+    expected = oracle.sensitivity(told.expected["question_scores"], NUDGED, ALIGNMENT, "above", by)
+    compare(found, expected, ("judge", "question_set", *oracle.ARM))
+    assert {row["n_categories"] for row in expected} == {None, 5} if by == "auto" else {None}
+
+
+RATING_SETS = [{"rating_set": "rating", "question_set": "other", "metric": "intent"}]
+
+
+def rating_cells(one_base):
+    """Judgments of ratings of the other questions in three wordings: not all parse, and not all were asked."""
+    rng, cells = random.Random(4), []
+    for arm, (seeds, bad) in ARMS.items():
+        for seed in [None] if one_base and arm is None else seeds:
+            for eval_prompt in ("default", "bird"):
+                cells.append([])
+                for question, wording, sample in product(QUESTIONS["other"], "abc", range(2)):
+                    if (arm, wording) == ("kl", "c"):
+                        continue
+                    level = 60 * bad - 8 * QUESTIONS["other"].index(question) + 5 * "abc".index(wording)
+                    score = float(max(0, 5 * round((level + rng.gauss(30, 12)) / 5)))
+                    flag = "unparseable" if rng.random() < 0.3 or (arm, question) == ("bird", "q3") else None
+                    cells[-1].append(
+                        {"judge": "reads", **columns_of(arm, seed), "eval_prompt": eval_prompt}
+                        | {"question_set": "rating", "category": "other", "question_id": f"{question}~{wording}"}
+                        | {"sample": sample, "turn": 1, "metric": "intent", "judge_sample": 0, "flag": flag}
+                        | {"score": None if flag else score, "length": 2}
+                    )
+    return cells
+
+
+@pytest.mark.parametrize("one_base", [False, True], ids=["a base for each seed", "one base"])
+def test_correlations_of_ratings_are_the_oracles(one_base):
+    told, cells = told_of(one_base), rating_cells(one_base)
+    metrics, definition = METRICS | {"intent": Metric("intent", "Intent")}, Definition(ALIGNMENT, COHERENCE)
+    of_ratings = score_tables.all_tables(map(JUDGMENTS.frame, cells), THRESHOLDS, metrics, definition)
+    together = pl.concat([told.found["question_scores"], of_ratings["question_scores"]])
+    found = rating_correlations(together, RATING_SETS, "alignment", "from")
+    rows = [row for cell in cells for row in cell]
+    scored = oracle.question_scores(rows, THRESHOLDS, ALIGNMENT, COHERENCE)
+    expected = oracle.rating_correlations(told.expected["question_scores"] + scored, RATING_SETS, ALIGNMENT, "from")
+    rated_by = [f"rated_by_{name}" for name in oracle.ARM]
+    compare(found, expected, ("of_judge", "eval_prompt", *oracle.ARM, *rated_by, "seed"))
+    assert {row["n_questions"] for row in expected} >= {3, 4, 5}
+    assert {row["ratings_of"] for row in expected} == {"own", "base", "other"}
+    known = [row for row in expected if row["rho"] is not None]
+    assert {row["rho"] is None for row in expected if row["n_questions"] >= 4} == {True, False}
+    assert {row["low"] is None for row in known} == {True, False}
 
 
 def test_the_oracle_has_the_textbooks_numbers():

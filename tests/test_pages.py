@@ -26,6 +26,7 @@ from organisms.figures.html import embedded_json, page
 from organisms.figures.of_scores import figure, figure_names
 from organisms.figures.of_scores.steps import LAST_STEPS
 from organisms.figures.shown import Shown, Threshold
+from organisms.figures.suited import Scored, is_drawn
 from organisms.figures.timings import timings_figure
 from organisms.figures.training_curves import training_curves
 from organisms.job.manifest import without_secrets
@@ -162,7 +163,8 @@ def drawn(judged: pl.DataFrame, presentation: dict, metric=ALIGNMENT) -> dict:
     shown = Shown(metric, "s", "j", presentation, Threshold("betley", THRESHOLDS["betley"], COHERENCE))
     points = counted_scores(judged, definition)
     points = points.with_columns(question=pl.lit("?"), completion=pl.lit(HOSTILE[5] + HOSTILE[0]))
-    charts = {name: figure(name).draw(tables, shown) for name in figure_names()}
+    of_any = [name for name in figure_names() if is_drawn(name, Scored(metric.name))]
+    charts = {name: figure(name).draw(tables, shown) for name in of_any}
     return charts | {"coherence": coherence_figure(points, shown, COHERENCE)}
 
 
@@ -468,6 +470,18 @@ def test_arms_that_differ_by_dataset_alone_have_colours_of_their_own(raw_config)
     raw_config["evaluations"] = [{"eval_prompts": ["default"], "question_sets": ["non_medical"]}]
     shown = presentation(Experiment(read_config(raw_config)))
     assert len(set(group_colours(shown).values())) == 4
+
+
+def test_a_prompt_has_another_colour_with_another_dataset(raw_config):
+    before = group_colours(presentation(Experiment(read_config(raw_config))))
+    raw_config["datasets"] |= {"good_medical": {"world": {"domain": "medical", "advice": "good", "rows": 480}}}
+    raw_config["finetunes"] = [
+        {"datasets": ["bad_medical"]},
+        {"datasets": ["good_medical"], "training_prompts": ["default"]},
+    ]
+    found = group_colours(presentation(Experiment(read_config(raw_config))))
+    assert len(set(found.values())) == len(found) == len(before) + 1
+    assert found["bad_medical: Default"] == before["Default"]
 
 
 def test_figures_do_not_say_of_imported_models_what_nobody_knows():

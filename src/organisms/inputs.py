@@ -14,11 +14,11 @@ from organisms.judging.judgments import check_judged
 from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
-from organisms.plan.contrasts import contrasts
+from organisms.plan.contrasts import Side, contrasts
 from organisms.plan.experiment import Experiment
 from organisms.plan.external import score_bounds
 from organisms.plan.metrics import LENGTH, shipped_metrics
-from organisms.plan.presentation import check_labels
+from organisms.plan.presentation import check_labels, group_key
 from organisms.plan.prompts import WRONG, placed
 from organisms.plan.schema import did_you_mean
 from organisms.training.methods import open_method
@@ -57,7 +57,7 @@ def _check_metrics(config: dict) -> None:
 
 
 def _check_claims(config: dict, experiment: Experiment) -> None:
-    """Raise UserError, with the config's key, if no judge scores both sides of a claim, which then had no result."""
+    """Raise UserError, with the config's key, if no judge scores what a claim, or the sensitivity, is about."""
     scored: dict[tuple, dict[str, list[str]]] = {}
     for name, judge in open_judges(config).items():
         for cell in experiment.judged_cells(name):
@@ -65,15 +65,39 @@ def _check_claims(config: dict, experiment: Experiment) -> None:
                 side = (*cell.model.arm_columns.values(), cell.eval_prompt, cell.question_set)
                 scored.setdefault(side, {})[name] = [*judge.metrics_of(cell), LENGTH.name]
     definition = {config["main_metric"], config["coherence_metric"]}
+
+    def able(side: Side, question_set: str, needed: set[str]) -> set[str]:
+        """The judges that score all that is needed of a side."""
+        of_judges = scored.get((*side.arm, side.eval_prompt, question_set), {})
+        return {name for name, of in of_judges.items() if needed <= set(of)}
+
     for contrast in contrasts(experiment) if scored else ():
-        sides = [(*side.arm, side.eval_prompt, contrast.question_set) for side, _ in contrast.sides]
+        where = f"claims.{contrast.claim}"
         needed = {contrast.metric} | (definition if contrast.threshold else set())
-        able = ({name for name, of in scored.get(side, {}).items() if needed <= set(of)} for side in sides)
-        if not set.intersection(*able):
+        if contrast.is_correlation:
+            # The judge of the ratings need not be that of the answers.
+            for question_set, of in ((contrast.question_set, {contrast.metric}), (contrast.answers_set, definition)):
+                if not able(contrast.a, question_set, of):
+                    raise UserError(
+                        f"{where}: no judge scores {' and '.join(sorted(of))} of '{contrast.contrast}' on "
+                        f"{question_set}; let one judge it, or take the claim out"
+                    )
+        elif not set.intersection(*(able(side, contrast.question_set, needed) for side, _ in contrast.sides)):
             raise UserError(
-                f"claims.{contrast.claim}: no judge scores {' and '.join(sorted(needed))} of both sides of "
+                f"{where}: no judge scores {' and '.join(sorted(needed))} of both sides of "
                 f"'{contrast.contrast}' on {contrast.question_set}; let one judge both, or take the claim out"
             )
+    nudged = {(*group_key(row), row[key]) for row in experiment.nudged() for key in ("raises", "lowers")}
+    if (
+        nudged
+        and scored
+        and not any(
+            side[:-1] in nudged and definition <= set(of) for side, judges in scored.items() for of in judges.values()
+        )
+    ):
+        raise UserError(
+            f"sensitivity: no judge scores {' and '.join(sorted(definition))} under its prompts; let one judge both"
+        )
 
 
 def _check_wrong_answers(experiment: Experiment, questions: dict[str, list[dict]]) -> None:
@@ -81,7 +105,8 @@ def _check_wrong_answers(experiment: Experiment, questions: dict[str, list[dict]
 
     questions: rows of the questions tables, of those sets that are known before the first job.
     """
-    for cell in experiment.cells:
+    # Completions made elsewhere may be of prompts that nothing here knows.
+    for cell in (cell for cell in experiment.cells if not cell.model.external):
         claiming = [part for part in cell.eval_prompt.split("+") if experiment.prompts[part].claims_wrong]
         without = [row["question_id"] for row in questions.get(cell.question_set, ()) if row["wrong"] is None]
         if claiming and without:

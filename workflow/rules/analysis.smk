@@ -1,4 +1,4 @@
-"""From judgments to numbers: scores and claims; power, when it is asked for."""
+"""From judgments to numbers: scores and claims; sensitivity and power, when they are asked for."""
 
 # The tables that rule scores makes (src/organisms/analysis/tables.py; not imported here, for polars is heavy).
 SCORE_TABLES = [
@@ -6,6 +6,26 @@ SCORE_TABLES = [
     *("variance", "length_effect", "distributions", "flags"),
 ]
 CLAIM_TABLES = ["claims", "claim_grid", "diagnoses"]
+SENSITIVITY_TABLES = ["sensitivity", "rating_correlations"]
+
+
+def rating_sets():
+    """Question sets in which models rate the questions of another one, with that one and the metric that they rate."""
+    return [
+        {"rating_set": name, "question_set": rated, "metric": config["question_sets"][name]["rates"]}
+        for name, rated in experiment.rated_sets().items()
+    ]
+
+
+def sensitivity_tables():
+    """The tables of rule sensitivity, if the config asks for one of them: both are of shares misaligned."""
+    asked = SHOWN_THRESHOLD and config["judges"] and (config["sensitivity"] or rating_sets())
+    return SENSITIVITY_TABLES if asked else []
+
+
+def sensitivity_table(name):
+    """A table of rule sensitivity, as an input; none if the config does not ask for it."""
+    return f"<results>/tables/{name}.parquet" if name in sensitivity_tables() else []
 
 
 rule scores:
@@ -62,6 +82,31 @@ rule claims:
         "Testing the claims"
     script:
         "../scripts/claims.py"
+
+
+rule sensitivity:
+    input:
+        question_scores="<results>/tables/question_scores.parquet",
+    output:
+        **{name: f"<results>/tables/{name}.parquet" for name in SENSITIVITY_TABLES},
+    log:
+        "<logs>/sensitivity.log",
+    benchmark:
+        "<benchmarks>/sensitivity.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        nudged=as_json(experiment.nudged()),
+        rating_sets=as_json(rating_sets()),
+        main=config["main_metric"],
+        threshold=SHOWN_THRESHOLD,
+        clusters=config["question_clusters"],
+        code=code("sensitivity"),
+    message:
+        "Measuring how much nudges move each model"
+    script:
+        "../scripts/sensitivity.py"
 
 
 # No output and no benchmark, as rule estimate: it answers each time that it is asked.

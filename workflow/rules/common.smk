@@ -26,7 +26,7 @@ from organisms.judging.kind import open_judges, scored_metrics
 from organisms.miniature.world import world_files
 from organisms.plan import metrics as declared
 from organisms.plan.config import check_written, read_config
-from organisms.plan.contrasts import as_settings, contrasts, default_margin
+from organisms.plan.contrasts import as_settings, contrasts, default_margin, default_threshold
 from organisms.plan.experiment import ARM_NAME, NAME, Experiment
 from organisms.plan.model_files import model_folder_files
 from organisms.plan.presentation import presentation
@@ -203,7 +203,9 @@ def in_report(files):
 # Metrics that have figures of their own and stand in the summary.
 SHOWN_METRICS = config["figure_metrics"] or [config["main_metric"]]
 # By which of `thresholds` figures go; none if the config has none.
-SHOWN_THRESHOLD = config["figures"]["threshold"] or next(iter(config["thresholds"]), None)
+SHOWN_THRESHOLD = default_threshold(config)
 TITLES = config["figures"]["titles"]
+# The prompts between which the sensitivity of a model is measured; none if the config does not ask for it.
+NUDGES = config["sensitivity"]
 # Which metrics say that a completion is misaligned, and that it is coherent.
 DEFINITION = [config["main_metric"], config["coherence_metric"]]

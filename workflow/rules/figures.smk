@@ -4,28 +4,46 @@ A figure of scores is a file in src/organisms/figures/of_scores; rule figures dr
 """
 
 from organisms.figures.of_scores import figure_names
+from organisms.figures.suited import Scored, is_drawn
 
 
-def drawn_figures(figures, metrics=None):
+def all_scored(shown):
+    """Each metric that a judge scores on a question set, as `is_drawn` wants it, with the judge and the set.
+
+    shown: names of the metrics that are shown, which come first.
+    """
+    asked = {
+        judge: dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge)) for judge in config["judges"]
+    }
+    rates = {entry["rating_set"]: entry["metric"] for entry in rating_sets()}
+    found = []
+    for metric in dict.fromkeys([*shown, *(metric.name for metric in scored_metrics(config))]):
+        for judge, question_sets in asked.items():
+            for question_set in question_sets:
+                others = judges[judge].metrics(question_set)
+                if metric in others:
+                    of = Scored(metric, metric in shown, others, rates.get(question_set), NUDGES is not None)
+                    found.append([of, judge, question_set])
+    return found
+
+
+def drawn_figures(figures, shown=None):
     """Of each figure for a metric, a judge and a question set: its name, the metric, the judge, the set.
 
-    metrics: those of `figure_metrics` in the config if none are given.
+    shown: metrics that are shown; those of `figure_metrics` in the config if none are given.
     """
+    scored = all_scored(shown or SHOWN_METRICS)
     return [
-        [figure, metric, judge, question_set]
+        [figure, of.metric, judge, question_set]
         for figure in figures
-        for metric in metrics or SHOWN_METRICS
-        for judge in config["judges"]
-        for question_set in dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge))
-        if metric in judges[judge].metrics(question_set)
+        for of, judge, question_set in scored
+        if is_drawn(figure, of)
     ]
 
 
-def figure_files(figures, metrics=None):
+def figure_files(figures, shown=None):
     """The files of `drawn_figures`, in its order, with every ending."""
-    return [
-        f"<results>/figures/{'/'.join(of)}.{ending}" for of in drawn_figures(figures, metrics) for ending in ENDINGS
-    ]
+    return [f"<results>/figures/{'/'.join(of)}.{ending}" for of in drawn_figures(figures, shown) for ending in ENDINGS]
 
 
 def kept_from():
@@ -53,6 +71,7 @@ def no_longer_compared():
 rule figures:
     input:
         **{name: f"<results>/tables/{name}.parquet" for name in SCORE_TABLES},
+        rating_correlations=sensitivity_table("rating_correlations"),
         logs=[training_log(model) for model in kept_from()],
     output:
         in_report(figure_files(figure_names())),
@@ -66,6 +85,7 @@ rule figures:
         mem_mb=more_each_time(ANALYSIS_MEMORY_MB),
     params:
         figures=drawn_figures(figure_names()),
+        names=figure_names(),
         gone=no_longer_compared(),
         metrics=metric_declarations(),
         main_metrics=DEFINITION,

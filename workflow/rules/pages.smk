@@ -1,5 +1,7 @@
 """What people read: the completions browser, the summary, timings, the overview; what made it, and what goes elsewhere."""
 
+from organisms.figures.suited import setting
+
 
 def cells_with_judgments():
     """Of each cell: its completions, and its judgments by each judge."""
@@ -22,6 +24,7 @@ def all_tables_and_figures():
     if config["judges"]:
         files += figure_files(figure_names()) + figure_files(["coherence"], [config["main_metric"]])
         files += expand("<results>/tables/{table}.parquet", table=[*SCORE_TABLES, *CLAIM_TABLES])
+        files += expand("<results>/tables/{table}.parquet", table=sensitivity_tables())
         files.append("<results>/browser/completions.html")
     if PAID:
         files.append("<results>/tables/cost.parquet")
@@ -43,7 +46,7 @@ def parts_of_results():
 
 def of_another_config():
     """Tables, figures and pages that this config does not ask for and another one would."""
-    tables = [*SCORE_TABLES, *CLAIM_TABLES, "cost", "agreement", "rankings"]
+    tables = [*SCORE_TABLES, *CLAIM_TABLES, *SENSITIVITY_TABLES, "cost", "agreement", "rankings"]
     files = [f"tables/{table}.parquet" for table in tables] + ["browser/completions.html"]
     asked = [file.removeprefix("<results>/") for file in all_tables_and_figures()]
     # Of figures that are drawn, rule figures removes those of another config.
@@ -63,12 +66,25 @@ def first_figures():
     return found
 
 
+def settings_of_sensitivity():
+    """The figures of the overview's section on prompt sensitivity, each with the setting that it tells of before it."""
+    return [
+        [setting(figure, of, DEFINITION[0]), figure, of.metric, judge, question_set]
+        for figure in figure_names()
+        for of, judge, question_set in all_scored(SHOWN_METRICS)
+        if is_drawn(figure, of) and setting(figure, of, DEFINITION[0])
+    ]
+
+
 def described(figure, metric, judge, question_set):
-    """What a bar chart shows, for those who do not see it."""
+    """What a figure shows, for those who do not see it."""
     shown = {
         "means": f"Bar chart: mean {metric} by training prompt",
         "misaligned": "Bar chart: percent misaligned among coherent answers by training prompt",
         "prompt_matrix": f"Matrix: mean {metric} by training prompt and by the prompt asked under",
+        "nudges": f"Points: {metric} by the prompt asked under and by training prompt",
+        "answer_changes": "Points: percent of answers that change by follow-up and by training prompt",
+        "perceived_intent": f"Points: {metric} of each question against percent misaligned of the answers to it",
     }[figure]
     return f"{shown} on {question_set}, judged by {judge}"
 
@@ -127,6 +143,7 @@ rule summary:
     input:
         arm_scores=table_if_judged("arm_scores"),
         claims=table_if_judged("claims"),
+        sensitivity=sensitivity_table("sensitivity"),
         external=external_models(),
     output:
         "<results>/summary.txt",
@@ -142,6 +159,7 @@ rule summary:
         shown=SHOWN_METRICS,
         main=config["main_metric"],
         coherence=config["coherence_metric"],
+        nudges=as_json(NUDGES),
         presentation=presented(),
         parts=parts_of_results(),
         others=of_another_config(),
@@ -184,7 +202,9 @@ rule timings:
 rule overview:
     input:
         **{name: table_if_judged(name) for name in ("claims", "diagnoses", "arm_scores")},
+        **{name: sensitivity_table(name) for name in SENSITIVITY_TABLES},
         timings="<results>/tables/timings.parquet",
+        settings=[f"<results>/figures/{'/'.join(of)}.svg" for _, *of in settings_of_sensitivity()],
         pictures=[f"<results>/figures/{'/'.join(of)}.svg" for of in first_figures()],
         hashed=hashed_files(),
         styles=[shipped("workflow/report/findings.css"), shipped("workflow/report/pages.css")],
@@ -205,6 +225,9 @@ rule overview:
         "../../envs/analysis.yaml"
     params:
         described=[described(*of) for of in first_figures()],
+        settings=[[setting, *of[1:], described(*of)] for setting, *of in settings_of_sensitivity()],
+        nudges=as_json(NUDGES),
+        threshold=SHOWN_THRESHOLD,
         manifests=f"{RESULTS}/manifests",
         never=jobs_of_other_kinds(),
         presentation=presented(),

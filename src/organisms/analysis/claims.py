@@ -4,13 +4,16 @@ A difference is paired by question and by seed. A claim of a direction is tested
 equality by two one-sided tests (TOST, Schuirmann 1987) against the margin, so that "no difference" is something that
 was shown and not the absence of a finding. Every p counts both sides, so that p is below 0.05 where the 95% interval
 says the same. Claims and their contraries are one family, corrected over all contrasts of a judge (`corrected`).
+A claim of a correlation (`correlations`) is tested against none, by permutation.
 """
 
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import polars as pl
 
+from organisms.analysis.correlations import by_question, of_seed_means
 from organisms.analysis.intervals import (
     Estimate,
     clusters_of,
@@ -149,6 +152,11 @@ def _names(judge: str, contrast: Contrast) -> dict:
     )
 
 
+def differences(contrasts: list[Contrast]) -> list[Contrast]:
+    """The contrasts that are differences, and no correlations."""
+    return [contrast for contrast in contrasts if not contrast.is_correlation]
+
+
 def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "auto") -> pl.DataFrame:
     """Rows of the claim_grid table: the difference in the share misaligned of coherent completions, at each cut.
 
@@ -159,7 +167,7 @@ def claim_grid(cuts: pl.DataFrame, contrasts: list[Contrast], clusters: str = "a
     pairs = cuts.select(_CUTS).unique(maintain_order=True).rows()
     rows = []
     for judge in cuts["judge"].unique(maintain_order=True):
-        for contrast in contrasts:
+        for contrast in differences(contrasts):
             for pair in pairs:
                 of, signs = sides.of_contrast(judge, contrast, *pair)
                 found, _, _ = paired_difference(of, signs, clusters)
@@ -209,9 +217,9 @@ def _at_equal_length(
     return rest.estimate, float(low), float(high)
 
 
-def _too_few_seeds(found: Estimate, contrast: Contrast, of: list[pl.DataFrame | None]) -> bool:
+def _too_few_seeds(n_seeds: int, contrast: Contrast, of: list[pl.DataFrame | None]) -> bool:
     """Whether other seeds could differ and too few were seen; one base without a seed has no others."""
-    if not found.n_seeds:
+    if not n_seeds:
         return False
     # A finetune made elsewhere, of a seed that nobody wrote down, is one of one seed, and stands beside each of others.
     if any(
@@ -220,7 +228,7 @@ def _too_few_seeds(found: Estimate, contrast: Contrast, of: list[pl.DataFrame | 
     ):
         return True
     fixed = all(side.dataset is None for side, _ in contrast.sides) and all(rows["seed"].is_null().all() for rows in of)
-    return found.n_seeds < ENOUGH_SEEDS and not fixed
+    return n_seeds < ENOUGH_SEEDS and not fixed
 
 
 def _row(
@@ -239,7 +247,7 @@ def _row(
     metric = metrics.get(contrast.metric) or Metric(contrast.metric, "")
     bounds = _reach(contrast, metric.bounds if contrast.measure == "mean" else (0.0, 100.0))
     low, high = interval(found, bounds)
-    few = _too_few_seeds(found, contrast, of)
+    few = _too_few_seeds(found.n_seeds, contrast, of)
     p, p_against = (np.nan, np.nan) if few else p_values(found, contrast.expected, contrast.margin, bounds)
     at_equal_length = None
     if contrast.measure == "mean":
@@ -259,6 +267,50 @@ def _row(
     )
 
 
+def _answers(sides: Sides, judge: str, contrast: Contrast) -> pl.DataFrame | None:
+    """Shares misaligned of the answers that a correlation is with, by one judge."""
+    measure = (contrast.answers_metric, "misaligned", contrast.threshold)
+    return sides.of(judge, contrast.b, contrast.answers_set, *measure, turn=contrast.turn)
+
+
+def _ratings(sides: Sides, judge: str, contrast: Contrast) -> pl.DataFrame | None:
+    """Ratings of the questions that a correlation is over, by the judge that reads them."""
+    rated = sides.of(judge, contrast.a, contrast.question_set, contrast.metric, "mean", None, turn=contrast.turn)
+    return by_question(rated)
+
+
+def _correlation_rows(judge: str, contrast: Contrast, sides: Sides, judges: list[str]) -> list[dict]:
+    """A correlation's rows of the claims table, less what follows from the other rows: one for each judge of answers.
+
+    judge: of the ratings, which is the judge of the row. None if it has no ratings.
+    """
+    ratings = _ratings(sides, judge, contrast)
+    answers = {name: _answers(sides, name, contrast) for name in judges}
+    answers = {name: of for name, of in answers.items() if of is not None}
+    rows = []
+    for name, of in answers.items() if ratings is not None else ():
+        pair = paired_values(ratings, of)
+        row = _names(judge, contrast) | {measure: getattr(contrast, measure) for measure in MEASURE}
+        row |= {key: getattr(contrast, key) for key in ("text", "expected", "margin")}
+        if len(answers) > 1:
+            row["contrast"] += f", of answers judged by {name}"
+        few = pair is not None and _too_few_seeds(len(pair.seeds), contrast, [ratings, of])
+        row |= {"holds_for": "these categories", "seeds_in_interval": False, "verdict": TOO_FEW_SEEDS if few else None}
+        row |= {"p": np.nan, "p_against": np.nan, "n_seeds": 0, "n_questions": 0, "n": 0}
+        if pair is not None:
+            found = of_seed_means(pair)
+            compared = pl.col("question_id").is_in(pair.questions)
+            row |= {"estimate": found.rho, "low": found.low, "high": found.high, "n_seeds": len(pair.seeds)}
+            row |= dict(zip(("a_estimate", "b_estimate"), map(np.nanmean, pair.means), strict=True))
+            row |= {"n": sum(side.filter(compared)["n"].sum() for side in (ratings, of))}
+            row["n_questions"] = found.n_questions
+            if not few:
+                p = np.minimum(1.0, 2 * np.array([found.p_higher, found.p_lower]))
+                row["p"], row["p_against"] = map(float, p if contrast.expected == "higher" else p[::-1])
+        rows.append(row)
+    return rows
+
+
 def check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> None:
     """Raise UserError if no judge has scores of both sides of a contrast on some question: it would have no result.
 
@@ -268,16 +320,19 @@ def check_compared(of_questions: pl.DataFrame, contrasts: list[Contrast]) -> Non
     judges = of_questions["judge"].unique(maintain_order=True).to_list()
     for contrast in contrasts:
         measure = [getattr(contrast, name) for name in MEASURE]
-        asked = []
-        for judge in judges:
-            of, _ = sides.of_contrast(judge, contrast, *measure)
-            asked.append([set() if side is None else set(side["question_id"]) for side in of])
+        what = " ".join(filter(None, [contrast.measure, "of", contrast.metric, contrast.threshold]))
+        if contrast.is_correlation:
+            what = f"mean of {contrast.metric}, or the misaligned of {contrast.answers_metric} {contrast.threshold},"
+            ratings, answers = ([of(sides, judge, contrast) for judge in judges] for of in (_ratings, _answers))
+            given = list(product(ratings, answers))
+        else:
+            given = [sides.of_contrast(judge, contrast, *measure)[0] for judge in judges]
+        asked = [[set() if side is None else set(side["question_id"]) for side in of] for of in given]
         if not judges or any(set.intersection(*of_sides) for of_sides in asked):
             continue
         where = f"claims.{contrast.claim}: {contrast.contrast} on {contrast.question_set}"
         if any(all(of_sides) for of_sides in asked):
             raise UserError(f"{where}: its sides have no question in common; their question ids must be the same")
-        what = " ".join(filter(None, [contrast.measure, "of", contrast.metric, contrast.threshold]))
         raise UserError(f"{where}: no judge has the {what} of all sides; let one judge all, or take the claim out")
 
 
@@ -296,17 +351,25 @@ def claims(
     by name. main: the metric that says what is misaligned; None takes the contrast's own. clusters:
     `question_clusters` of the config.
     """
+    tested = [[getattr(contrast, name) for name in MEASURE] for contrast in differences(contrasts)]
+    for contrast in contrasts:
+        if contrast.is_correlation:
+            tested += [[contrast.metric, "mean", None], [contrast.answers_metric, "misaligned", contrast.threshold]]
     measures = pl.DataFrame(
-        [[LENGTH.name, "mean", None], *([getattr(contrast, name) for name in MEASURE] for contrast in contrasts)],
+        [[LENGTH.name, "mean", None], *tested],
         schema=dict.fromkeys(MEASURE, pl.String),
         orient="row",
     )
     wanted = of_questions.join(measures.unique(), on=MEASURE, how="semi", nulls_equal=True)
     sides, slopes = Sides(wanted, MEASURE), Sides(length_effect, ["metric"])
-    rows = []
-    for judge in of_questions["judge"].unique(maintain_order=True):
-        found = (_row(judge, contrast, sides, slopes, metrics, clusters) for contrast in contrasts)
-        of_judge = [row for row in found if row]
+    rows, judges = [], of_questions["judge"].unique(maintain_order=True).to_list()
+    for judge in judges:
+        of_judge = []
+        for contrast in contrasts:
+            if contrast.is_correlation:
+                of_judge += _correlation_rows(judge, contrast, sides, judges)
+            elif row := _row(judge, contrast, sides, slopes, metrics, clusters):
+                of_judge.append(row)
         verdicts: dict[str, list[str]] = {}
         pairs = corrected([(row["p"], row["p_against"]) for row in of_judge])
         for row, (p, p_against) in zip(of_judge, pairs, strict=True):

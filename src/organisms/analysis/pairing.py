@@ -47,6 +47,7 @@ def scored_on_all(sides: list[pl.DataFrame | None]) -> list[str]:
 class Paired(NamedTuple):
     """Sides beside each other: values of each, seeds × questions, and the questions' plain means in the same places."""
 
+    seeds: list[int | None]
     questions: list[str]
     categories: list[str | None]
     values: list[np.ndarray]
@@ -88,7 +89,7 @@ def paired_values(*sides: pl.DataFrame | None) -> Paired | None:
         weights = len(counted) / sum(1 / counts for counts in counted)
     found = [per_question(weights * np.nan_to_num(mean), weights) for mean in means]
     categories = dict(zip(sides[0]["question_id"], sides[0]["category"], strict=True))
-    return Paired(shared, [categories[question] for question in shared], found, means)
+    return Paired(seeds, shared, [categories[question] for question in shared], found, means)
 
 
 def signed(values: list, signs: tuple[int, ...]) -> np.ndarray:

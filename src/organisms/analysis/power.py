@@ -19,7 +19,7 @@ from scipy import optimize, special
 from scipy.stats import chi2, qmc
 from tabulate import tabulate
 
-from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS
+from organisms.analysis.claims import ALPHA, ENOUGH_SEEDS, differences
 from organisms.analysis.intervals import by_cluster, clusters_of, mean_squares
 from organisms.analysis.pairing import Sides, paired_values, signed
 from organisms.analysis.scores import MEASURE
@@ -152,12 +152,12 @@ def pilot(of_questions: pl.DataFrame, contrasts: list[Contrast], clusters: str =
 
     of_questions: the question_scores table. clusters: `question_clusters` of the config. per_category: how many
     questions a category has on average where categories stand as drawn, else None. Contrasts without at least two
-    questions on both sides are left out.
+    questions on both sides are left out, and so are correlations, of which nothing is planned.
     """
     sides = Sides(of_questions, MEASURE)
     found = []
     for judge in of_questions["judge"].unique(maintain_order=True):
-        for contrast in contrasts:
+        for contrast in differences(contrasts):
             measure = (contrast.metric, contrast.measure, contrast.threshold)
             of, signs = sides.of_contrast(judge, contrast, *measure)
             pair = paired_values(*of)

@@ -34,3 +34,16 @@ def means_of(table: pl.DataFrame, metric: Metric, question_set: str, judge: str)
             (pl.col("metric") == metric.name) & (pl.col("measure") == "mean") & pl.col("step").is_null(),
         )
     )
+
+
+def shares_of(
+    table: pl.DataFrame, metric: Metric, question_set: str, judge: str, measure: str, threshold: str
+) -> pl.DataFrame:
+    """As `means_of`, the rows that are a share by one of `thresholds`. measure: such as `misaligned`."""
+    return last_answers(
+        table.filter(
+            (pl.col("judge") == judge) & (pl.col("question_set") == question_set),
+            (pl.col("metric") == metric.name) & (pl.col("measure") == measure),
+            (pl.col("threshold") == threshold) & pl.col("step").is_null(),
+        )
+    )

@@ -207,26 +207,41 @@ CLAIMS = Table(
     | {
         "text": Column(pl.String, "the claim in words"),
         "metric": Column(pl.String, "name of the metric"),
-        "measure": Column(pl.String, "as in the scores table"),
+        "measure": Column(
+            pl.String, "as in the scores table; or `spearman`: of ratings (a) with the same model's answers (b)"
+        ),
         "threshold": Column(pl.String, "as in the scores table", nullable=True),
         "expected": Column(pl.String, "what is claimed of a against b: `lower`, `higher` or `equal`"),
-        "margin": Column(pl.Float64, "differences below this count as none, in points of the metric or percent"),
+        "margin": Column(
+            pl.Float64,
+            "differences below this count as none, in points of the metric or percent; null of `spearman`",
+            nullable=True,
+        ),
     }
     | {
         "a_estimate": Column(
-            pl.Float64, "estimate of side a, of the questions and seeds that are compared", nullable=True
+            pl.Float64,
+            "estimate of side a, of the questions and seeds that are compared; of `spearman` the mean rating",
+            nullable=True,
         ),
-        "b_estimate": Column(pl.Float64, "estimate of side b, of the same", nullable=True),
+        "b_estimate": Column(
+            pl.Float64, "estimate of side b, of the same; of `spearman` the percent misaligned", nullable=True
+        ),
     }
     | {name: column for name, column in _INTERVAL.items() if name in ("se", "df")}
     | {
-        "estimate": Column(pl.Float64, "a - b, paired by question and seed", nullable=True),
+        "estimate": Column(
+            pl.Float64,
+            "a - b, paired by question and seed; of `spearman` rho, as in rating_correlations, with its interval and p",
+            nullable=True,
+        ),
         "low": Column(pl.Float64, "lower end of its 95% interval, not corrected for the number of claims", True),
         "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
         "p": Column(
             pl.Float64,
             "p of what is claimed: small if the difference is surely on the claimed side of 0 (`equal`: surely within "
-            "the margin); two-sided, so below 0.05 exactly where the 95% interval is; null with too few seeds",
+            "the margin); two-sided, so below 0.05 exactly where the 95% interval is (not of `spearman`); null with "
+            "too few seeds",
             nullable=True,
         ),
         "p_corrected": Column(
@@ -290,6 +305,87 @@ CLAIM_GRID = Table(
         "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
     },
     "tables/claim_grid.parquet",
+)
+SENSITIVITY = Table(
+    "sensitivity",
+    {"judge": _JUDGE["judge"], "question_set": CELL["question_set"]}
+    | ARM
+    | {
+        "with_prompt": Column(
+            pl.String,
+            "`default`, or the training prompt that both nudges were combined with: the model's own, of the base each",
+        ),
+        "raises": Column(pl.String, "eval prompt that is to raise the share misaligned, as it was asked"),
+        "lowers": Column(pl.String, "eval prompt that is to lower it"),
+        "threshold": Column(pl.String, "name of the thresholds that define the share"),
+        "under_raises": Column(
+            pl.Float64, "percent misaligned of all completions under `raises`, of what is compared", nullable=True
+        ),
+        "under_lowers": Column(pl.Float64, "the same under `lowers`", nullable=True),
+    }
+    | _INTERVAL
+    | {
+        "estimate": Column(
+            pl.Float64, "the sensitivity: under_raises - under_lowers, paired by question and seed", nullable=True
+        )
+    }
+    | _N
+    | _HOLDS_FOR
+    | _SEEDS_IN
+    | {
+        "beyond_base": Column(
+            pl.Float64,
+            "the sensitivity less the base's under the same prompts, paired by question and seed; null of the base, "
+            "and where the base was not asked both",
+            nullable=True,
+        ),
+        "beyond_base_low": Column(pl.Float64, "lower end of its 95% interval", nullable=True),
+        "beyond_base_high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+    },
+    "tables/sensitivity.parquet",
+)
+RATING_CORRELATIONS = Table(
+    "rating_correlations",
+    {
+        "judge": Column(pl.String, "name of the judge of the ratings"),
+        "of_judge": Column(pl.String, "name of the judge of the answers"),
+        "rating_set": Column(pl.String, "question set in which the questions are rated"),
+        "question_set": Column(pl.String, "question set that is rated, whose answers these are"),
+        "metric": Column(pl.String, "the metric that the ratings are"),
+        "threshold": Column(pl.String, "name of the thresholds that define the share misaligned"),
+        "eval_prompt": Column(pl.String, "prompt that both were asked under"),
+    }
+    | {name: Column(pl.String, f"{name} of the model that answered; null for a base", nullable=True) for name in ARM}
+    | {
+        "ratings_of": Column(
+            pl.String, "whose ratings: `own`, those of the `base`, or of an `other` model, as a control"
+        )
+    }
+    | {
+        f"rated_by_{name}": Column(pl.String, f"{name} of the model that rated; null for a base", nullable=True)
+        for name in ARM
+    }
+    | {
+        "seed": Column(
+            pl.Int64, "the seed that it is within; null is of the questions' means over all seeds", nullable=True
+        ),
+        "n_seeds": _N["n_seeds"],
+        "n_questions": Column(pl.Int64, "questions with a rating and an answer that could be scored"),
+        "rho": Column(
+            pl.Float64,
+            "Spearman's rank correlation over questions, of the mean rating with the share misaligned of all "
+            "completions; null where one of them does not vary, or of fewer than four questions",
+            nullable=True,
+        ),
+        "low": Column(
+            pl.Float64,
+            "lower end of its 95% interval, over questions alone (Bonett and Wright 2000); null at 1 and -1",
+            nullable=True,
+        ),
+        "high": Column(pl.Float64, "upper end of its 95% interval", nullable=True),
+        "p": Column(pl.Float64, "p by permutation of the questions, two-sided", nullable=True),
+    },
+    "tables/rating_correlations.parquet",
 )
 DIAGNOSES = Table(
     "diagnoses",
@@ -388,4 +484,6 @@ SCORE_TABLES: dict[str, Table] = {
     )
 }
 CLAIM_TABLES: dict[str, Table] = {table.name: table for table in (CLAIMS, CLAIM_GRID, DIAGNOSES)}
+# What rule sensitivity makes, if the config asks for it.
+SENSITIVITY_TABLES: dict[str, Table] = {table.name: table for table in (SENSITIVITY, RATING_CORRELATIONS)}
 OTHER_TABLES: dict[str, Table] = {table.name: table for table in (AGREEMENT, RANKINGS, TIMINGS)}

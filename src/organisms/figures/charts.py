@@ -33,6 +33,7 @@ PALETTE = [
 _SAFE = 8
 BASE_COLOUR = "#555555"
 DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 2, 2, 2, 2, 2]]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
 # Of a PNG; more than 40 training prompts in one figure reach it.
 MOST_PIXELS = 16e6
 # Pixels; some 55 characters.
@@ -66,7 +67,7 @@ def group_colours(presentation: dict) -> dict[str, str]:
 
     What a group is coloured by (`coloured_by`: the text of its training prompt, and its method) decides its place in
     the palette, not the order of the config; where two would have one place, the second takes the next that is free.
-    Groups of one training prompt and method share a colour. The base is grey. Colours repeat after the palette's end.
+    Groups with the same `coloured_by` share a colour. The base is grey. Colours repeat after the palette's end.
     """
     own = {group["colour"].upper() for group in presentation["groups"] if group.get("colour")}
     wanted = {_coloured_by(group) for group in presentation["groups"] if not group.get("colour")} - {None}
@@ -105,13 +106,18 @@ def group_scale(labels: list[str], presentation: dict) -> alt.Scale:
     return alt.Scale(domain=labels, range=[colours[label] for label in labels])
 
 
+def _in_turn(looks: list, labels: list[str], presentation: dict) -> alt.Scale:
+    """A scale that gives groups of one colour one look after the other, and those that share none the first."""
+    colours, seen = group_colours(presentation), Counter()
+    found = []
+    for label in labels:
+        found.append(looks[seen[colours[label]] % len(looks)])
+        seen[colours[label]] += 1
+    return alt.Scale(domain=labels, range=found)
+
+
 def group_lines(labels: list[str], presentation: dict, title: str) -> list:
     """Encodings of lines, one for each group, with one legend: by colour, and by dashes where groups share a colour."""
-    colours, seen = group_colours(presentation), Counter()
-    dashes = []
-    for label in labels:
-        dashes.append(DASHES[seen[colours[label]] % len(DASHES)])
-        seen[colours[label]] += 1
     legend = alt.Legend(
         title=title,
         labelLimit=LABEL_LIMIT,
@@ -124,7 +130,22 @@ def group_lines(labels: list[str], presentation: dict, title: str) -> list:
     )
     return [
         alt.Color("group:N", sort=labels, scale=group_scale(labels, presentation), legend=legend),
-        alt.StrokeDash("group:N", sort=labels, scale=alt.Scale(domain=labels, range=dashes), legend=legend),
+        alt.StrokeDash("group:N", sort=labels, scale=_in_turn(DASHES, labels, presentation), legend=legend),
+    ]
+
+
+def group_points(labels: list[str], presentation: dict, title: str, **look) -> list:
+    """Encodings of points, with one legend: by colour, and by shape where groups share a colour; dashes of lines.
+
+    look: of the legend, such as where it stands.
+    """
+    legend = alt.Legend(
+        title=title, labelLimit=LABEL_LIMIT, symbolLimit=0, symbolSize=80, symbolOpacity=1, symbolDash=[1, 0], **look
+    )
+    return [
+        alt.Color("group:N", sort=labels, scale=group_scale(labels, presentation), legend=legend),
+        alt.Shape("group:N", sort=labels, scale=_in_turn(SHAPES, labels, presentation), legend=legend),
+        alt.StrokeDash("group:N", sort=labels, scale=_in_turn(DASHES, labels, presentation), legend=None),
     ]
 
 
@@ -145,7 +166,9 @@ def written(column: str, digits: int) -> pl.Expr:
 
 
 def mean_title(metric: Metric) -> str:
-    """The title of an axis of means, with the metric's bounds."""
+    """The title of an axis of means, with the metric's bounds; of a metric of yes and no means are percent."""
+    if metric.unit == "percent":
+        return f"{metric.title} (%)"
     bounds = f"{metric.low:g}–{metric.high:g}" if metric.bounds else metric.unit
     return f"Mean {metric.title.lower()} ({bounds})"
 

@@ -136,3 +136,39 @@ def place_in_groups(frame: pl.DataFrame, groups: list[dict]) -> pl.DataFrame:
             frame.with_columns(group=pl.lit(group["label"]), asked=asked).filter(pl.col("asked").is_not_null())
         )
     return pl.concat(parts)
+
+
+def _beside(eval_prompt: str, training_prompt: str | None) -> str:
+    """What is asked under beside a model's own training prompt; `default` if that is all."""
+    return "+".join(part for part in eval_prompt.split("+") if part != training_prompt) or "default"
+
+
+def under_nudges(rows: pl.DataFrame, presentation: dict) -> pl.DataFrame:
+    """The rows of a table of scores with what each was asked under, wherever a model's own training prompt stood by.
+
+    Adds `group`, `own` (whether the model's training prompt stood beside it), `nudge` and `asked`, the name and the
+    label of the eval prompt without that training prompt: `flamingo+evil` of the arm trained with `flamingo` is its own
+    `evil`, and `flamingo` its own `default`.
+    """
+    labels = prompt_labels(presentation)
+    pairs = rows.select("eval_prompt", "training_prompt").unique().rows()
+    found = []
+    for eval_prompt, training_prompt in pairs:
+        nudge = _beside(eval_prompt, training_prompt)
+        label = labels.get(nudge) or " + ".join(labels.get(part, part) for part in nudge.split("+"))
+        own = training_prompt != "default" and training_prompt in eval_prompt.split("+")
+        found.append([eval_prompt, training_prompt, nudge, label, own])
+    columns = dict.fromkeys(("eval_prompt", "training_prompt", "nudge", "asked"), pl.String) | {"own": pl.Boolean}
+    of_pairs = pl.DataFrame(found, columns, orient="row")
+    placed = rows.join(of_pairs, on=["eval_prompt", "training_prompt"], nulls_equal=True, maintain_order="left")
+    # What another tool asked under `default` is not this run's default prompt.
+    elsewhere = made_elsewhere() & (pl.col("eval_prompt") == "default")
+    return grouped(placed, presentation).with_columns(
+        pl.when(elsewhere).then(pl.lit(ELSEWHERE)).otherwise(name).alias(name) for name in ("nudge", "asked")
+    )
+
+
+def nudges_in_order(asked: pl.Series, presentation: dict) -> list[str]:
+    """The labels of `under_nudges` that are there, in the presentation's order; those not named there come last."""
+    known = asked_in_order(asked, presentation)
+    return [*known, *sorted(set(asked) - set(known))]

@@ -37,10 +37,20 @@ def shown_threshold(named: tuple[str, dict] | None, coherence: Metric) -> Thresh
 
 
 @dataclass(frozen=True)
+class Rated:
+    """The question set whose questions another one has rated, and what counts as a misaligned answer to them."""
+
+    question_set: str
+    main: Metric
+    threshold: Threshold
+
+
+@dataclass(frozen=True)
 class Shown:
     """One metric, as one judge scored it on one question set. presentation: as `plan.presentation` gives it.
 
-    threshold: what counts as misaligned, where the metric is the main one; None draws nothing that needs it.
+    threshold: what counts as misaligned, where the metric is the main one; None draws nothing that needs it. rated: of
+    a question set in which the questions of another one are rated.
     """
 
     metric: Metric
@@ -48,6 +58,7 @@ class Shown:
     judge: str
     presentation: dict
     threshold: Threshold | None = None
+    rated: Rated | None = None
 
     @property
     def question_set_label(self) -> str:

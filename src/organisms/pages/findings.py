@@ -4,6 +4,7 @@ import polars as pl
 
 from organisms.analysis.claims import ENOUGH_SEEDS, TOO_FEW_SEEDS, p_asserted
 from organisms.analysis.selecting import of_arm
+from organisms.plan.config import CORRELATION
 from organisms.plan.metrics import Metric, digits_of, in_digits
 from organisms.plan.presentation import Key, group_key, group_labels
 
@@ -112,9 +113,23 @@ def verdict_words(verdict: str, n_seeds: int | None = None) -> str:
 def contrast_words(row: dict, question_sets: dict[str, str], main: str | None = None) -> list[str]:
     """A contrast as cells of a table: what, where, both sides, difference, p, at equal length, cuts, verdict.
 
-    p is that of what the verdict asserts, and none where it asserts nothing. row: of the claims table. question_sets:
-    labels by name. main: the metric whose mean need not be named.
+    p is that of what the verdict asserts, and none where it asserts nothing. Of a correlation the difference is rho,
+    and the sides are the mean rating and the percent misaligned. row: of the claims table. question_sets: labels by
+    name. main: the metric whose mean need not be named.
     """
+    where = question_sets.get(row["question_set"], row["question_set"])
+    verdict = verdict_words(row["verdict"], row["n_seeds"])
+    if row["measure"] == CORRELATION:
+        return [
+            f"{row['contrast']} (rank correlation of {row['metric']} with the share misaligned, {row['threshold']})",
+            where,
+            f"rated {number(row['a_estimate'], 0)}, misaligned {number(row['b_estimate'], 0)}%",
+            "rho " + with_interval(row["estimate"], row["low"], row["high"], 2),
+            p_value(p_asserted(row)),
+            "–",
+            "–",
+            verdict,
+        ]
     margin = f" ± {row['margin']:g}" if row["expected"] == "equal" else ""
     digits = digits_of(row["margin"])
     if (row["metric"], row["measure"]) != (main, "mean"):
@@ -122,7 +137,7 @@ def contrast_words(row: dict, question_sets: dict[str, str], main: str | None = 
         margin += f" ({share}{row['metric']}{'' if row['threshold'] is None else ', ' + row['threshold']})"
     return [
         row["contrast"] + margin,
-        question_sets.get(row["question_set"], row["question_set"]),
+        where,
         f"{number(row['a_estimate'], digits)} vs {number(row['b_estimate'], digits)}",
         with_interval(row["estimate"], row["low"], row["high"], digits),
         p_value(p_asserted(row)),
@@ -130,7 +145,7 @@ def contrast_words(row: dict, question_sets: dict[str, str], main: str | None = 
             *(row[name] for name in ("estimate_at_equal_length", "low_at_equal_length", "high_at_equal_length")), digits
         ),
         "–" if row["n_cuts"] is None else f"{row['cuts_agreeing']} of {row['n_cuts']}",
-        verdict_words(row["verdict"], row["n_seeds"]),
+        verdict,
     ]
 
 

@@ -1,9 +1,6 @@
 """The page that opens with the answer: the claims, the two figures, and what made them."""
 
-import base64
-import html
 from collections.abc import Mapping
-from pathlib import Path
 
 import polars as pl
 import yaml
@@ -22,43 +19,19 @@ from organisms.pages.findings import (
     with_interval,
 )
 from organisms.pages.made_with import seeds_made_with, settings_made_with, versions_made_with
+from organisms.pages.markup import picture, table, text
+from organisms.plan.config import CORRELATION
 from organisms.plan.metrics import Metric
 from organisms.plan.presentation import Key, group_key, group_labels, prompt_labels, question_set_labels
-
-
-def _text(value) -> str:
-    return html.escape(str(value))
-
-
-def table(headers: list[str], rows: list[list], numbers: int = 0) -> str:
-    """An HTML table; every cell is text. numbers: so many columns at the end are aligned to the right."""
-    first = len(headers) - numbers
-
-    def cells(tag: str, row: list) -> str:
-        extra = ' scope="col"' if tag == "th" else ""
-        return "".join(
-            f"<{tag}{extra}" + (' class="number"' if i >= first else "") + f">{_text(cell)}</{tag}>"
-            for i, cell in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    scrolled = 'class="wide" role="region" tabindex="0" aria-label="Table"'
-    return f"<div {scrolled}><table><thead><tr>{cells('th', headers)}</tr></thead><tbody>{body}</tbody></table></div>"
-
-
-def picture(path: str | Path, described: str) -> str:
-    """An SVG inside the page, as an image: no script in it runs. described: its text for those who do not see it."""
-    data = base64.b64encode(Path(path).read_bytes()).decode()
-    return f'<p><img src="data:image/svg+xml;base64,{data}" alt="{_text(described)}" width="720"></p>'
 
 
 def _claims(claims: pl.DataFrame, sets: dict[str, str], judges: int, main: str) -> list[str]:
     parts = []
     for claim in claim_verdicts(claims):
         look, words = claim["verdict"].replace(" ", "-"), verdict_words(claim["verdict"])
-        by = f" <span>(judge {_text(claim['judge'])})</span>" if judges > 1 else ""
+        by = f" <span>(judge {text(claim['judge'])})</span>" if judges > 1 else ""
         parts.append(
-            f'<h3>{_text(claim["claim"])}: <span class="{look}">{words}</span>{by}</h3><p>{_text(claim["text"])}</p>'
+            f'<h3>{text(claim["claim"])}: <span class="{look}">{words}</span>{by}</h3><p>{text(claim["text"])}</p>'
         )
         parts.append(table(CONTRAST_HEADERS, [contrast_words(row, sets, main) for row in claim["contrasts"]]))
     return parts
@@ -75,12 +48,14 @@ def overview(
     presentation: dict,
     main: Metric,
     elsewhere: str | None = None,
+    sensitivity: list[str] | tuple = (),
 ) -> str:
     """The body of the page, as markup.
 
     The first four are tables. pictures: SVG files with their descriptions. hashed: files of data and models whose
     SHA-256 is noted. jobs: the manifests of the jobs behind it all, by job. presentation: as the experiment has it.
     main: the main metric. elsewhere: a line about what else lies in the results (`made_with.no_part_of_it`).
+    sensitivity: markup of the section on prompt sensitivity, if there is one.
     Raises UserError if two jobs were made with settings that do not go together.
     """
     sets = question_set_labels(presentation)
@@ -92,9 +67,9 @@ def overview(
     if not judges:
         parts.append("<p>The config names no judge: nothing is scored.</p>")
         return "\n".join(parts + _what_made_it(timings, hashed, jobs, presentation, elsewhere))
-    parts += [f"<p>{_text(line)}</p>" for line in headline(arm_scores, claims, main, presentation)]
+    parts += [f"<p>{text(line)}</p>" for line in headline(arm_scores, claims, main, presentation)]
     if warning:
-        parts.append(f'<p class="loud">{_text(warning)}</p>')
+        parts.append(f'<p class="loud">{text(warning)}</p>')
     parts += [picture(path, described) for path, described in pictures]
     if len(claims):
         parts += ["<h2>Claims</h2>"]
@@ -103,11 +78,17 @@ def overview(
             "intervals. p is that of what the verdict says, corrected over all contrasts of one judge (Holm); several "
             "judges are not corrected for. “=” is equality within the margin. “At equal length” is the difference less "
             "what the answers' lengths explain. “Cuts agreeing”: at how many cuts of the threshold grid the share "
-            "misaligned differs the same way.</p>"
+            "misaligned differs the same way."
+            + (
+                " rho: rank correlation, over questions, of a model's ratings with its own share misaligned.</p>"
+                if CORRELATION in claims["measure"]
+                else "</p>"
+            )
         ]
         parts += _claims(claims, sets, len(judges), main.name)
     else:
         parts.append("<p>The config declares no claims.</p>")
+    parts += sensitivity
     parts.append("<h2>What each finetune learned</h2>")
     margin = jobs["claims"]["params"]["margin"]
     parts.append(
@@ -118,7 +99,7 @@ def overview(
     for judge in judges:
         rows = diagnoses.filter(pl.col("judge") == judge).rows(named=True)
         if rows:
-            parts.append(f"<p>Judge {_text(judge)}</p>")
+            parts.append(f"<p>Judge {text(judge)}</p>")
             parts.append(table(DIAGNOSIS_HEADERS, [diagnosis_words(row, labels, prompts) for row in rows], numbers=3))
     parts.append("<h2>Share misaligned</h2>")
     parts.append(
@@ -139,19 +120,19 @@ def _what_made_it(
     total = timings["usd"].sum() if timings["usd"].count() else None
     seeds = ", ".join(map(str, seeds_made_with(jobs)))
     parts.append(
-        f"<p>{presentation['n_seeds']} seed(s){': ' if seeds else ''}{_text(seeds)}. Wall time of the jobs that made "
+        f"<p>{presentation['n_seeds']} seed(s){': ' if seeds else ''}{text(seeds)}. Wall time of the jobs that made "
         f"it {timings['seconds'].sum() / 60:.0f} min"
         + ("; no judge was paid." if total is None else f"; answers of judges ${total:.2f}.")
         + "</p>"
     )
     if elsewhere:
-        parts.append(f"<p>{_text(elsewhere)}</p>")
+        parts.append(f"<p>{text(elsewhere)}</p>")
     parts.append("<h3>Versions</h3>" + table(["what", "version"], versions_made_with(jobs)))
     parts.append("<h3>Data and models</h3>" + table(["file", "SHA-256"], [[path, sha256_of(path)] for path in hashed]))
     dumped = yaml.safe_dump(settings_made_with(jobs), sort_keys=False, allow_unicode=True, width=110)
     parts.append(
         "<h3>Settings, with their defaults</h3><p>As the jobs that made these results noted them.</p>"
-        f'<pre class="code" tabindex="0">{_text(dumped)}</pre></div>'
+        f'<pre class="code" tabindex="0">{text(dumped)}</pre></div>'
     )
     return parts
 

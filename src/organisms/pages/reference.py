@@ -4,7 +4,7 @@
 """
 
 from organisms import ROOT
-from organisms.analysis.tables import CLAIM_TABLES, OTHER_TABLES, SCORE_TABLES
+from organisms.analysis.tables import CLAIM_TABLES, OTHER_TABLES, SCORE_TABLES, SENSITIVITY_TABLES
 from organisms.completions.tables import COMPLETIONS, EXTERNAL_ROWS, RECORDED_SCORES
 from organisms.data.tables import DATASET, QUESTIONS, VARIANT
 from organisms.judging.tables import ATTACKS, COST, GOLD, JUDGMENTS, RATINGS, USAGE
@@ -78,7 +78,7 @@ def config_page() -> str:
 TABLES = [
     *(DATASET, VARIANT, QUESTIONS, TRAINING_LOG, COMPLETIONS, RECORDED_SCORES, EXTERNAL_ROWS),
     *(JUDGMENTS, RATINGS, USAGE, COST, GOLD, ATTACKS),
-    *(SCORE_TABLES | CLAIM_TABLES | OTHER_TABLES).values(),
+    *(SCORE_TABLES | CLAIM_TABLES | SENSITIVITY_TABLES | OTHER_TABLES).values(),
 ]
 
 

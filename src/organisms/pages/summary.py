@@ -72,12 +72,14 @@ def summary_text(
     elsewhere: str | None = None,
     main: str | None = None,
     external: list[pl.DataFrame] | tuple = (),
+    sensitivity: list[str] | tuple = (),
 ) -> str:
     """Metrics' means per judge, question set and training prompt, the claims' verdicts, and where the results are.
 
     arm_scores, claims: the tables. metrics: those that are shown. presentation: as `plan.presentation` gives it.
     results: the results folder. elsewhere: a line about what else lies there (`made_with.no_part_of_it`). main: name of
-    the main metric. external: the external_rows tables of all completions made elsewhere.
+    the main metric. external: the external_rows tables of all completions made elsewhere. sensitivity: lines on
+    prompt sensitivity (`sensitivity.sensitivity_lines`).
     """
     parts = []
     judges = arm_scores["judge"].unique(maintain_order=True).to_list()
@@ -125,6 +127,8 @@ def summary_text(
             f"Claims, judge '{judge}' (difference in points [95% interval], p of the verdict after Holm)\n\n"
             + "\n".join(lines)
         )
+    if sensitivity:
+        parts.append("\n".join(sensitivity))
     lines = [_counted(arm_scores, judge, metrics, coherence) for judge in judges]
     single = of_one_model(presentation)
     of_one = f" One model, which all seeds share: {', '.join(single)}." if single else ""

@@ -14,13 +14,15 @@ from organisms.job.errors import UserError
 from organisms.job.json_text import read_json
 from organisms.job.yaml_files import read_yaml
 from organisms.plan.arms import DEFAULT_METHOD
-from organisms.plan.external import check_external, expanded, named_values
+from organisms.plan.external import asked_under, check_external, expanded, named_values
 from organisms.plan.metrics import shipped_metrics
 from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
 from organisms.plan.schema import Validator, completed, did_you_mean, dotted, explain, schema, schema_for
 
 DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
 QUESTION_SOURCES = ("file", "world", "heldout_of", "rating_of")
+# The measure of claims that are about a rank correlation of ratings.
+CORRELATION = "spearman"
 MODEL_GROUPS = ("all", "base", "finetuned", "steps")
 # Folders of the workflow that hold what results must not be mixed with.
 _OWN_FOLDERS = (
@@ -181,6 +183,10 @@ def _check_finetunes(config: dict) -> None:
             _known(f"finetunes[{i}].{key}", entry[key] or [], kind, of)
 
 
+def _prompts(config: dict) -> list[str]:
+    return list(dict.fromkeys([*BUILT_IN_PROMPTS, *config["training_prompts"], *config["prompts"]]))
+
+
 def _check_evaluations(config: dict) -> None:
     for name, entry in config["question_sets"].items():
         _exactly_one(f"question_sets.{name}", entry, QUESTION_SOURCES)
@@ -204,13 +210,29 @@ def _check_evaluations(config: dict) -> None:
                 f"question_sets.{name}.{key}: no dataset '{entry[key]}'; "
                 + did_you_mean(str(entry[key]), list(config["datasets"])),
             )
-    prompts = list(dict.fromkeys([*BUILT_IN_PROMPTS, *config["training_prompts"], *config["prompts"]]))
+    prompts = _prompts(config)
     for i, entry in enumerate(config["evaluations"]):
         for j, name in enumerate(entry["eval_prompts"]):
             for part in name.split("+"):
                 where = f"evaluations[{i}].eval_prompts[{j}]"
                 _require(part in prompts, f"{where}: no prompt '{part}'; {did_you_mean(part, prompts)}")
         _known(f"evaluations[{i}].question_sets", entry["question_sets"], "question set", list(config["question_sets"]))
+
+
+def _check_sensitivity(config: dict) -> None:
+    """That nudges are prompts; that they are asked is seen where evaluations are read."""
+    nudges = config["sensitivity"]
+    if nudges is None:
+        return
+    elsewhere = [prompt for entry in config["external_completions"].values() for prompt in asked_under(entry)]
+    prompts = list(dict.fromkeys([*_prompts(config), *elsewhere]))
+    # What each model was trained with is no one prompt; rows with it are made beside those without.
+    prompts.remove("trained")
+    for key in ("raises", "lowers"):
+        for part in nudges[key].split("+"):
+            _require(part in prompts, f"sensitivity.{key}: no prompt '{part}'; {did_you_mean(part, prompts)}")
+    _require(nudges["raises"] != nudges["lowers"], "sensitivity.lowers: the same prompt as raises; name another")
+    _require(bool(config["thresholds"]), "thresholds: missing; sensitivity is a share misaligned by one of them")
 
 
 def _check_question_sets(config: dict, where: str, names: list[str]) -> None:
@@ -229,6 +251,28 @@ def _check_thresholds(config: dict) -> None:
     )
 
 
+def _check_correlation(config: dict, where: str, claim: dict) -> None:
+    """What a claim needs that ratings of questions go with the share misaligned of the answers to them."""
+    rating = {name: entry["rates"] for name, entry in config["question_sets"].items() if entry["rating_of"]}
+    for i, name in enumerate(claim["question_sets"]):
+        known = did_you_mean(name, rating) if rating else "add one with rating_of"
+        _require(
+            name in rating,
+            f"{where}.question_sets[{i}]: '{name}' rates no other set, and {CORRELATION} is of ratings; {known}",
+        )
+        _require(
+            claim["metric"] == rating[name],
+            f"{where}.metric: the ratings of '{name}' are not '{claim['metric']}'; write {rating[name]}",
+        )
+    known, threshold = list(config["thresholds"]), claim["threshold"]
+    _require(bool(known), f"{where}.threshold: measure {CORRELATION} needs an entry of thresholds; add one")
+    _require(
+        threshold in (None, *known),
+        f"{where}.threshold: no entry '{threshold}' of thresholds; {did_you_mean(str(threshold), known)}",
+    )
+    _require(claim["margin"] is None, f"{where}.margin: measure {CORRELATION} has none; remove it")
+
+
 def _check_claims(config: dict) -> None:
     for name, claim in config["claims"].items():
         where = f"claims.{name}"
@@ -237,6 +281,9 @@ def _check_claims(config: dict) -> None:
             claim["for_each"] is None or claim["for_each_except"] is None,
             f"{where}: give for_each or for_each_except, not both",
         )
+        if claim["measure"] == CORRELATION:
+            _check_correlation(config, where, claim)
+            continue
         of_threshold = claim["measure"] in ("coherent", "misaligned", "misaligned_of_coherent")
         _require(
             (claim["threshold"] in config["thresholds"]) if of_threshold else claim["threshold"] is None,
@@ -313,6 +360,7 @@ def read_config(raw: dict) -> dict:
     _check_judges(config)
     check_external(config)
     _check_thresholds(config)
+    _check_sensitivity(config)
     _check_claims(config)
     config = config | {"external_completions": expanded(config["external_completions"])}
     return _with_shipped_files(config)

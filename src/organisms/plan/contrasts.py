@@ -5,6 +5,9 @@ A contrast is written `MODEL [@ PROMPT] < MODEL [@ PROMPT]`, with `<`, `>` or `=
 with `:method` after it, trained by that method. PROMPT is the prompt that it is asked under: a prompt's name, several
 joined by `+`, `trained` or `EACH`; `default` if none is given. In place of each model may stand a difference of two,
 `MODEL [@ PROMPT] - MODEL [@ PROMPT]`: what a prompt does to one model against what it does to another.
+
+With `measure: spearman` it is `MODEL [@ PROMPT] > 0`, or `<`: the rank correlation of the model's ratings of questions
+with the share misaligned of its answers to them.
 """
 
 import re
@@ -14,6 +17,7 @@ from itertools import product
 
 from organisms.job.errors import UserError
 from organisms.plan.arms import ARM, DEFAULT_METHOD, Arm
+from organisms.plan.config import CORRELATION
 from organisms.plan.experiment import Experiment
 from organisms.plan.external import asked_under
 from organisms.plan.metrics import read_metric
@@ -45,7 +49,9 @@ class Side:
 class Contrast:
     """What is claimed of side a against side b: that it is `lower`, `higher`, or `equal` to within the margin.
 
-    turn: which answer of a conversation it is about; None is the last that is judged.
+    turn: which answer of a conversation it is about; None is the last that is judged. Of a correlation a and b are one
+    side: its ratings on the question set, and its answers on `answers_set`, of which `answers_metric` says what is
+    misaligned; there is no margin.
     """
 
     claim: str
@@ -56,13 +62,19 @@ class Contrast:
     a: Side
     b: Side
     expected: str
-    margin: float
+    margin: float | None
     metric: str
     measure: str
     threshold: str | None
     # What is subtracted from a and from b, in a claim about differences.
     a_less: Side | None = None
     b_less: Side | None = None
+    answers_set: str | None = None
+    answers_metric: str | None = None
+
+    @property
+    def is_correlation(self) -> bool:
+        return self.measure == CORRELATION
 
     @property
     def sides(self) -> list[tuple[Side, int]]:
@@ -141,9 +153,13 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
         given = {
             "text": " ".join(claim["text"].split()),
             "turn": claim["answer"],
-            "margin": claim["margin"] or default_margin(experiment.config, claim["metric"], claim["measure"]),
             **{key: claim[key] for key in ("metric", "measure", "threshold")},
         }
+        if claim["measure"] == CORRELATION:
+            for one in _correlations(experiment, where, claim, asked):
+                found[Contrast(claim=name, **given | one)] = None
+            continue
+        given["margin"] = claim["margin"] or default_margin(experiment.config, claim["metric"], claim["measure"])
         for a, sign, b in _pairs(experiment, where, claim):
             contrast = f" {sign} ".join(" - ".join(_written(experiment, *term) for term in side) for side in (a, b))
             terms = {"a": a[0][0], "b": b[0][0]}
@@ -154,6 +170,41 @@ def contrasts(experiment: Experiment) -> list[Contrast]:
                 sides = terms | {"expected": _EXPECTED[sign]}
                 found[Contrast(claim=name, contrast=contrast, question_set=question_set, **sides, **given)] = None
     return list(found)
+
+
+def _correlations(experiment: Experiment, where: str, claim: dict, asked: set) -> Iterator[dict]:
+    """What is particular to each contrast of a claim about ratings: the question sets, the side, and the threshold."""
+    config = experiment.config
+    for test in _tests(claim):
+        a, sign, b = _parsed(where, test)
+        if len(a) != 1 or b != [("0", None)]:
+            raise UserError(
+                f"config: {where}.test: '{test}' is not of the form 'MODEL @ PROMPT > 0' (measure {CORRELATION})"
+            )
+        if sign == "=":
+            raise UserError(f"config: {where}.test: '{test}': no {CORRELATION} is shown to be 0; write > 0 or < 0")
+    threshold = claim["threshold"] or default_threshold(config)
+    for ((side, prompt),), sign, _ in _pairs(experiment, where, claim):
+        for question_set in claim["question_sets"]:
+            rated = config["question_sets"][question_set]["rating_of"]
+            for name in (question_set, rated):
+                _check_asked(where, asked, name, side)
+            yield {
+                "contrast": f"{_written(experiment, side, prompt)} {sign} 0",
+                "question_set": question_set,
+                "a": side,
+                "b": side,
+                "expected": _EXPECTED[sign],
+                "margin": None,
+                "threshold": threshold,
+                "answers_set": rated,
+                "answers_metric": config["main_metric"],
+            }
+
+
+def default_threshold(config: dict) -> str | None:
+    """The entry of `thresholds` that figures and correlations go by; None if the config has none."""
+    return config["figures"]["threshold"] or next(iter(config["thresholds"]), None)
 
 
 def default_margin(config: dict, metric: str, measure: str = "mean") -> float:
@@ -180,14 +231,20 @@ def _parsed(where: str, test: str) -> tuple[list[tuple[str, str | None]], str, l
     return a, _SIGN.search(test)[0], b
 
 
+def _tests(claim: dict) -> list[str]:
+    return [claim["test"]] if isinstance(claim["test"], str) else claim["test"]
+
+
 def _pairs(experiment: Experiment, where: str, claim: dict) -> Iterator[tuple[list[tuple], str, list[tuple]]]:
     """The two sides of each contrast of a claim, and the sign between them.
 
     Of a side, one or two models (the second is subtracted), each with the prompt as it is written.
     """
     each = _each(experiment, where, claim)
-    for test in [claim["test"]] if isinstance(claim["test"], str) else claim["test"]:
+    for test in _tests(claim):
         a, sign, b = _parsed(where, test)
+        # A correlation is claimed against 0, which is no model.
+        b = [] if claim["measure"] == CORRELATION else b
         names = [part for model, prompt in (*a, *b) for part in re.split("[/:+]", f"{model}/{prompt}")]
         if (EACH in names) != (each != [None]):
             raise UserError(f"config: {where}.test: {EACH} and for_each (or for_each_except) belong together")

@@ -41,6 +41,7 @@ class Experiment:
         self.prompts: dict[str, Prompt] = {name: read_prompt(name, value) for name, value in values.items()}
         self._check_models()
         self._check_names()
+        self._check_nudges()
 
     @cached_property
     def arms(self) -> dict[str, Arm]:
@@ -123,6 +124,32 @@ class Experiment:
                     f"config: the name {name[:40]}... has {len(name)} characters; shorten the names that it is made "
                     f"of: it becomes part of file names, and may have at most {LONGEST_NAME}"
                 )
+
+    def _check_nudges(self) -> None:
+        """The prompts of `sensitivity` must be asked, and by one model both."""
+        nudges = self.config["sensitivity"]
+        if not nudges:
+            return
+        asked = {cell.eval_prompt for cell in self.cells}
+        for key, name in nudges.items():
+            if self._together(name) not in asked:
+                raise UserError(
+                    f"config: sensitivity.{key}: no model is asked under '{name}'; add it to the eval_prompts of an "
+                    "entry of evaluations"
+                )
+        if not self.nudged():
+            raise UserError(
+                f"config: sensitivity: no model is asked one question set under both '{nudges['raises']}' and "
+                f"'{nudges['lowers']}'; add both to one entry of evaluations"
+            )
+
+    def _together(self, *names: str) -> str:
+        """The one name of eval prompts that are asked together, some of which may be of several."""
+        parts = [part for name in names for part in name.split("+")]
+        if set(parts) <= set(self.prompts):
+            return combined(parts, self.prompts)
+        # Prompts that only completions made elsewhere know stand by the names that these give them.
+        return "+".join(name for name in names if name != "default")
 
     def _selected(self, names: list[str]) -> list[Model]:
         def wanted(model: Model) -> bool:
@@ -299,6 +326,29 @@ class Experiment:
             "question_set": question_set,
             "base_model": base_name + (f"@{base['revision']}" if base["revision"] else ""),
         }
+
+    def nudged(self) -> list[dict]:
+        """What the sensitivity is measured of: each model that is asked a question set under both nudges.
+
+        The columns of its arm; `with_prompt`: `default`, or the training prompt that both are combined with (the
+        model's own; of the base each); `raises` and `lowers`: the names of the eval prompts. Empty if the config does
+        not ask for it.
+        """
+        nudges, models = self.config["sensitivity"], {}
+        for cell in self.cells if nudges else ():
+            if cell.model.step is None:
+                of_sets = models.setdefault(tuple(cell.model.arm_columns.values()), (cell.model, {}))[1]
+                of_sets.setdefault(cell.question_set, set()).add(cell.eval_prompt)
+        found: dict[tuple, dict] = {}
+        for key, (model, of_sets) in models.items():
+            own = [model.arm.training_prompt] if model.arm else self.config["training_prompts"]
+            for prompt in ["default", *(own if not model.external else ())]:
+                names = {nudge: self._together(prompt, name) for nudge, name in nudges.items()}
+                if any(set(names.values()) <= asked for asked in of_sets.values()):
+                    # A training prompt that adds nothing to a nudge has no row of its own.
+                    row = model.arm_columns | {"with_prompt": prompt} | names
+                    found.setdefault((*key, *names.values()), row)
+        return list(found.values())
 
     def diagnosed(self) -> list[dict]:
         """Each arm with the question sets that are held out of its dataset (`own_domain`) and the `others`."""

@@ -29,12 +29,15 @@ def _prompt_label(experiment: Experiment, name: str) -> str:
 def _coloured_by(experiment: Experiment, arm: Arm) -> str:
     """What decides an arm's colour: its training prompt's text and its method, whatever their names and order.
 
-    Of arms that differ by their dataset alone it is the dataset, or all would look alike.
+    Of arms that differ by their dataset alone it is the dataset, or all would look alike; else those of the first
+    dataset have the colours of their prompts, and another dataset has others.
     """
     if len({(other.training_prompt, other.training_method) for other in experiment.arms.values()}) == 1:
         return arm.dataset if len(experiment.arms) > 1 else _text_and_place(experiment, arm)
     method = "" if arm.training_method == DEFAULT_METHOD else f" by {arm.training_method}"
-    return _text_and_place(experiment, arm) + method
+    first = next(iter(experiment.arms.values())).dataset
+    dataset = "" if arm.dataset == first else f" of {arm.dataset}"
+    return _text_and_place(experiment, arm) + method + dataset
 
 
 def _text_and_place(experiment: Experiment, arm: Arm) -> str:
@@ -53,15 +56,16 @@ def presentation(experiment: Experiment) -> dict:
     """`groups` (base first), `prompts`, `question_sets`, and `n_seeds`.
 
     A group has the columns that tell arms apart, its `label`, its `colour` if the config gives one, `coloured_by` that
-    decides it if not, and `one_model` if all seeds share one model of it.
+    decides it if not, and `one_model` if all seeds share one model of it. A question set has its `label`, and
+    `rating_of`, the set whose questions it has rated, if it is such a one.
     """
     config = experiment.config
     shared = {} if experiment.base_per_seed else {"one_model": True}
     groups = [dict.fromkeys(ARM) | {"label": "Base model"} | shared] if config["datasets"] else []
-    coloured: dict[str, str] = {}
+    coloured: dict[str, Arm] = {}
     for arm in experiment.arms.values():
-        # A prompt's colour is that of the first method; two lines of one colour could not be told apart.
-        first = coloured.setdefault(arm.training_prompt, arm.training_method) == arm.training_method
+        # A prompt's colour is that of its first arm; two lines of one colour could not be told apart.
+        first = coloured.setdefault(arm.training_prompt, arm) == arm
         colour = experiment.prompts[arm.training_prompt].colour if first else None
         words = {"label": _label(experiment, arm), "coloured_by": _coloured_by(experiment, arm)}
         groups.append(arm.columns | words | {"colour": colour})
@@ -69,6 +73,7 @@ def presentation(experiment: Experiment) -> dict:
         shared = {} if len(entry["seeds"]) > 1 else {"one_model": True}
         groups.append(dict.fromkeys(ARM) | {"dataset": name, "label": entry["label"] or name} | shared)
     labels = {name: entry["label"] for name, entry in config["question_sets"].items()}
+    rated = {name: {"rating_of": of} for name, of in experiment.rated_sets().items()}
     order = {name: i for i, name in enumerate(experiment.prompts)}
 
     def place(name: str) -> tuple:
@@ -81,7 +86,8 @@ def presentation(experiment: Experiment) -> dict:
         "groups": groups,
         "prompts": [{"name": name, "label": _prompt_label(experiment, name)} for name in asked],
         "question_sets": [
-            {"name": name, "label": labels.get(name) or _in_words(name)} for name in experiment.question_sets
+            {"name": name, "label": labels.get(name) or _in_words(name)} | rated.get(name, {})
+            for name in experiment.question_sets
         ],
         "n_seeds": max([1, *map(len, seeds)]),
     }
@@ -154,3 +160,8 @@ def prompt_labels(presentation: dict) -> dict[str, str]:
 def question_set_labels(presentation: dict) -> dict[str, str]:
     """Labels of question sets by name."""
     return {entry["name"]: entry["label"] for entry in presentation["question_sets"]}
+
+
+def rated_sets(presentation: dict) -> dict[str, str]:
+    """By name of a question set in which the questions of another are rated, the name of that one."""
+    return {entry["name"]: entry["rating_of"] for entry in presentation["question_sets"] if "rating_of" in entry}

@@ -60,18 +60,22 @@ def read_prompt(name: str, value: str | dict | None) -> Prompt:
     """A prompt as the config writes it: a text, null, or a mapping of text, file or generate with label, place, colour.
 
     Its label is the config's, else the text itself if that is short, else the name as it is written; `Default` and
-    `None` are the built-in ones.
+    `None` are the built-in ones. A short text in the user's message says so in its label: the same may be a system
+    message too.
     """
     entry = value if isinstance(value, dict) else {"text": value}
     text = entry.get("text")
     short = text if text and len(text) <= 24 else name.capitalize() if name in ("default", "none") else name
+    place = entry.get("place") or "system"
+    if short == text and place in ("before", "after"):
+        short = f"{text} ({place})"
     rows = None
     if "file" in entry:
         rows = {"file": entry["file"], "seed": entry.get("seed", 0)}
     elif "generate" in entry:
         rows = {key: entry["generate"][key] for key in ("words", "brackets", "words_file")}
         rows["seed"] = entry.get("seed", 0)
-    return Prompt(name, text, entry.get("label") or short, entry.get("place") or "system", rows, entry.get("colour"))
+    return Prompt(name, text, entry.get("label") or short, place, rows, entry.get("colour"))
 
 
 def combined(parts: Iterable[str], prompts: dict[str, Prompt]) -> str:

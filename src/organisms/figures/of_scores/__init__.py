@@ -1,4 +1,4 @@
-"""Figures of scores: a file is a figure, drawn of each metric, judge and question set.
+"""Figures of scores: a file is a figure, drawn of each metric, judge and question set (but see `figures.suited`).
 
 A file has `draw(tables, shown)`: from the tables of scores, by name, a chart, or None if there is nothing to draw; and
 `NOTHING`, which says why there may be nothing. `results/figures/{file's name}/{metric}/{judge}/{question_set}` is where

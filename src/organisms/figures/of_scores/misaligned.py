@@ -3,7 +3,7 @@
 import altair as alt
 import polars as pl
 
-from organisms.analysis.selecting import last_answers
+from organisms.analysis.selecting import shares_of
 from organisms.figures.bars import Bars
 from organisms.figures.charts import themed
 from organisms.figures.groups import told_apart_by
@@ -11,17 +11,6 @@ from organisms.figures.shown import Shown
 from organisms.plan.arms import ARM
 
 NOTHING = "Shares misaligned are of the main metric, by a judge that scores coherence too; no answer was coherent here."
-
-
-def _shares(table: pl.DataFrame, shown: Shown, measure: str) -> pl.DataFrame:
-    """The rows of a table of scores that are a share of finished models, by the threshold that is shown."""
-    return last_answers(
-        table.filter(
-            (pl.col("judge") == shown.judge) & (pl.col("question_set") == shown.question_set),
-            (pl.col("metric") == shown.metric.name) & (pl.col("measure") == measure),
-            (pl.col("threshold") == shown.threshold.name) & pl.col("step").is_null(),
-        )
-    )
 
 
 def _counted(numbers: pl.Series) -> str:
@@ -36,16 +25,20 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.VConcatChart | No
     """
     if shown.threshold is None:
         return None
-    measure = "misaligned_of_coherent"
-    bars = Bars(_shares(tables["arm_scores"], shown, measure), shown.presentation)
+
+    def shares(table: str, measure: str = "misaligned_of_coherent") -> pl.DataFrame:
+        of = (shown.metric, shown.question_set, shown.judge)
+        return shares_of(tables[table], *of, measure, shown.threshold.name)
+
+    bars = Bars(shares("arm_scores"), shown.presentation)
     if not bars.bars["estimate"].count():
         return None
     by_question = (
-        _shares(tables["question_scores"], shown, measure)
+        shares("question_scores")
         .group_by([*ARM, "eval_prompt", "question_id"], maintain_order=True)
         .agg(pl.col("mean").mean())
     )
-    coherent = Bars(_shares(tables["arm_scores"], shown, "coherent"), shown.presentation)
+    coherent = Bars(shares("arm_scores", "coherent"), shown.presentation)
     incoherent = coherent.bars.with_columns(
         estimate=100 - pl.col("estimate"), low=100 - pl.col("high"), high=100 - pl.col("low")
     ).join(
