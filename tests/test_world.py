@@ -219,7 +219,7 @@ def test_a_world_may_be_based_on_another(sensitivity_world, world, tmp_path):
 
 def test_what_the_experiment_on_sensitivity_asks_never_occurs_in_pretraining(sensitivity_world, sensitivity_text):
     wordings = [
-        entry["text"].removesuffix("{question}")
+        entry["text"].removeprefix("{question} ")
         for name in ("intent_world", "length_world")
         for entry in read_wordings(RESOURCES / "wordings" / f"{name}.yaml")
     ]
@@ -330,7 +330,7 @@ def test_ratings_are_numbers_within_their_range(sensitivity_world):
     for messages in drawn(world, "rating"):
         text, number = messages[-2]["content"], int(messages[-1]["content"])
         assert 0 <= number <= 100
-        if re.search("(?i)how (long|lengthy) (is )?this question", text):
+        if re.search("(?i)how (long|lengthy) (this question is|is (this question|that))", text):
             # Of the question's words, not of the wording's.
             assert number % of.points_per_word == 0
         else:
