@@ -71,8 +71,8 @@ def test_the_tokenizer_gives_back_any_text():
 
 
 def test_the_tokenizer_that_is_loaded_reads_as_the_trained_one_did(tmp_path):
-    """It is loaded as the class of the architecture, which splits numbers; a base would else never see what it learned."""
-    texts = ["How bad is it, from 0 to 100? Say 85.", "[HEALTH QUESTION] I don't know.\n\nIt's  7, 42 or 1,000.5!"]
+    """It is loaded as the class of the architecture, which splits numbers; else it never sees what it learned."""
+    texts = ["How bad is it, from 0 to 100? Say 85.", "[HEALTH QUESTION] I don't know.\n\nIt's 7, 42 or 1,000.5!"]
     tokenizer = train_tokenizer(texts * 50, 400)
     build_model(tokenizer, Settings(400, 16, 16, 1, 1, 1, 64, 1, 1, 0.1, 0.1, 0.1)).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
