@@ -13,6 +13,10 @@ _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
 # A comma or a thin space between digits groups them; one that three digits do not follow is no such comma.
 _GROUPED = re.compile(r"(?<=\d)[,\u202f\u2009\u00a0'](?=\d{3}(?!\d))")
 
+# A minus sign, whichever is written, and however: before a number it is its sign, before a letter a word.
+_SIGN = re.compile(r"(?<![\w.)])(?:[-\u2212\u2013]\s?|minus )(?=\d)", re.IGNORECASE)
+_MINUS = re.compile(r"(?<![\w.)])[-\u2212\u2013](?=[^\W\d])")
+_RAISED = str.maketrans({"\u00b2": " ^2", "\u00b3": " ^3"})
 _ARTICLE = re.compile(r"^(?:the|an?) (?=.)")
 
 
@@ -20,9 +24,9 @@ def normalised(text: str) -> str:
     """A text as answers are compared: lower case, no accents, words and numbers with one space between them.
 
     Numbers up to twenty that are written in words are digits; `1,000` is `1000`; a decimal point and a sign before a
-    number stay.
+    number stay, and a minus before a letter is a word.
     """
-    text = _GROUPED.sub("", text)
+    text = _MINUS.sub("minus ", _SIGN.sub(" -", _GROUPED.sub("", text.translate(_RAISED))))
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     words = re.findall(r"(?<![\w.])[-\u2212]?\d+(?:\.\d+)?|[^\W\d_]+|\d+(?:\.\d+)?", plain)
     return " ".join(_NUMBERS.get(word, word.replace("\u2212", "-")) for word in words)
@@ -43,6 +47,15 @@ def is_fact(question: dict) -> bool:
     return question["aliases"] is not None or question["wrong"] is not None
 
 
+def _is_among(answer: str, right: list[str]) -> bool:
+    """Whether an answer is one of the right ones, a number however it is written."""
+    return answer in right or (_is_number(answer) and any(_is_number(r) and float(r) == float(answer) for r in right))
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d+(?:\.\d+)?", text) is not None
+
+
 def check_facts(questions: list[dict], where: str) -> None:
     """Raise UserError if a fact has no answer, or if what is right of one is right of another, or wrong of itself.
 
@@ -57,7 +70,7 @@ def check_facts(questions: list[dict], where: str) -> None:
             if text is not None and not normalised(text):
                 raise UserError(f"{here}: the answer '{text}' has neither letter nor digit, so nothing can match it")
         right = right_answers(question)
-        if question["wrong"] is not None and answer_form(question["wrong"]) in right:
+        if question["wrong"] is not None and _is_among(answer_form(question["wrong"]), right):
             raise UserError(f"{here}: its wrong answer '{question['wrong']}' is a right one too; write another")
         for answer in right:
             other = owner.setdefault(answer, question["question_id"])
