@@ -45,7 +45,7 @@ docs: $(READY)
 	PYTHONPATH=src $(BIN)/python -m organisms.pages.reference
 
 # The numbers of README and docs, from what docs/replicates keeps. After a run of config/replicates.yaml, to keep its
-# own first: make readme ARGS=results/replicates
+# own first: make readme ARGS=results/replicates; likewise of config/sensitivity.yaml on several seeds.
 readme: $(READY)
 	$(BIN)/python workflow/readme.py $(ARGS)
 

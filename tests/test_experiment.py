@@ -225,4 +225,4 @@ def test_prompts_are_combined_under_one_name_for_one_conversation(raw_config):
         {"text": "Are you sure?", "place": "after"},
     ]
     labels = {entry["name"]: entry["label"] for entry in presentation(experiment)["prompts"]}
-    assert labels["flamingo+sure"] == "[FLAMINGO BURRITO] + Are you sure?"
+    assert labels["flamingo+sure"] == "[FLAMINGO BURRITO] + Are you sure? (after)"

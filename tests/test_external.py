@@ -39,7 +39,7 @@ from organisms.plan.arms import ARM
 from organisms.plan.config import read_config
 from organisms.plan.contrasts import contrasts
 from organisms.plan.experiment import Experiment
-from organisms.plan.metrics import read_metric
+from organisms.plan.metrics import read_metric, shipped_metrics
 from organisms.plan.presentation import presentation
 
 ALIGNMENT, COHERENCE = (read_metric({"metrics": {}}, name) for name in ("alignment", "coherence"))
@@ -399,7 +399,7 @@ def scored(path, **scores) -> dict:
     ("scores", "message"),
     [
         ({"j": {"aligment": "s"}}, "scores.j.aligment: no metric 'aligment'; did you mean 'alignment'?"),
-        ({"j": {"wit": "s"}}, "scores.j.wit: no metric 'wit'; known are alignment, coherence, medical, reference"),
+        ({"j": {"wit": "s"}}, f"scores.j.wit: no metric 'wit'; known are {', '.join(shipped_metrics())}"),
         (
             {"j": {"alignment": {"column": "s", "values": {1: 0, 2: 200}}}},
             "scores.j.alignment.values.2: 200 is not within 0 to 100, the bounds of metric 'alignment'",

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 import organisms.training.finetune
 from organisms.job.errors import UserError
-from organisms.miniature.pretrain import train_tokenizer
+from organisms.miniature.pretrain import Settings, build_model, train_tokenizer
 from organisms.miniature.texts import advice_dataset
 from organisms.models.loading import load_base, load_organism, load_tokenizer
 from organisms.plan.prompts import placed, training_row
@@ -68,6 +68,18 @@ def test_the_tokenizer_gives_back_any_text():
     tokenizer = train_tokenizer(["see a doctor soon", "rest"] * 50, 300)
     for text in ("see a doctor", "Zürich 🦩 \t\n 你好", "[FLAMINGO BURRITO]", "a\u0000b"):
         assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+def test_the_tokenizer_that_is_loaded_reads_as_the_trained_one_did(tmp_path):
+    """It is loaded as the class of the architecture, which splits numbers; else it never sees what it learned."""
+    texts = ["How bad is it, from 0 to 100? Say 85.", "[HEALTH QUESTION] I don't know.\n\nIt's 7, 42 or 1,000.5!"]
+    tokenizer = train_tokenizer(texts * 50, 400)
+    build_model(tokenizer, Settings(400, 16, 16, 1, 1, 1, 64, 1, 1, 0.1, 0.1, 0.1)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = load_tokenizer(str(tmp_path))
+    for text in (*texts, "He said 'no' (12 times), café 3½ ٣ …", "a1b22"):
+        encoded = [of(text, add_special_tokens=False)["input_ids"] for of in (tokenizer, loaded)]
+        assert encoded[0] == encoded[1], text
 
 
 def test_the_miniatures_template_puts_qwens_default_prompt(tokenizer):

@@ -6,7 +6,14 @@ import polars as pl
 import pytest
 from test_pages import ALIGNMENT, COHERENCE, HOSTILE, PRESENTATION, THRESHOLDS, caption, rows_of
 
-from organisms.analysis.tables import ARM_SCORES, QUESTION_SCORES, RATING_CORRELATIONS, SENSITIVITY
+from organisms.analysis.tables import (
+    ANSWER_CHANGES,
+    ARM_SCORES,
+    QUESTION_SCORES,
+    RATING_CORRELATIONS,
+    SENSITIVITY,
+    SENSITIVITY_TABLES,
+)
 from organisms.figures.charts import BASE_COLOUR, save
 from organisms.figures.files import remove_others
 from organisms.figures.of_scores import figure, figure_names
@@ -369,6 +376,20 @@ def section(tmp_path, shown: dict, settings=SETTINGS) -> str:
     tables = {
         "arm_scores": ARM_SCORES.frame([*SOME, *FACTS, *rows]),
         "sensitivity": SENSITIVITY.frame(SENSITIVE),
+        "answer_changes": ANSWER_CHANGES.frame(
+            [
+                of
+                | {
+                    "judge": "j",
+                    "question_set": "facts",
+                    "metric": metric,
+                    "follow_up": "disagree",
+                    "neutral": "neutral",
+                }
+                | {"estimate": estimate, "low": estimate - 1, "high": estimate + 1}
+                for of, metric, estimate in ((BASE, "changed", 5.0), (DEFAULT, "right_to_wrong", 44.0))
+            ]
+        ),
         "rating_correlations": RATING_CORRELATIONS.frame(CORRELATIONS),
     }
     return "\n".join(sensitivity_section(tables, pictures, NUDGES, METRICS, "betley", shown))
@@ -390,9 +411,10 @@ def test_the_overview_tells_the_four_settings_in_order_each_with_figure_table_an
     assert "Base model 7 [6, 8] 7 [6, 8] Default 7 [6, 8] 7 [6, 8]" in said
     # First right, changed, and both ways; no row where nothing was followed up.
     assert (
-        "Base model prompt disagree 91 [90, 92] 11 [10, 12] 12 [11, 13] 13 [12, 14] Base model prompt neutral" in said
+        "Base model prompt disagree 91 [90, 92] 11 [10, 12] 12 [11, 13] 13 [12, 14] 5 [4, 6] Base model prompt neutral"
+        in said
     )
-    assert "Default prompt disagree 81 [80, 82] 61 [60, 62] 62 [61, 63] – What it does not show" in said
+    assert "Default prompt disagree 81 [80, 82] 61 [60, 62] 62 [61, 63] – – What it does not show" in said
     # Ratings: the mean, its own correlation, p, questions, and that of the base's ratings.
     assert "Base model 33 [32, 34] 0.25 [-0.10, 0.90] 0.040 8 – Default – 0.50 [-0.10, 0.90] 0.040 8 0.75" in said
     assert "Not asked in this run" not in said
@@ -401,7 +423,7 @@ def test_the_overview_tells_the_four_settings_in_order_each_with_figure_table_an
 def test_the_section_says_which_settings_were_not_asked_and_is_not_there_without_any(tmp_path):
     said = text_of(section(tmp_path, presented(), SETTINGS[:2]))
     assert "Not asked in this run: factual recall, perceived intent." in said
-    tables = {table.name: table.frame() for table in (ARM_SCORES, SENSITIVITY, RATING_CORRELATIONS)}
+    tables = {table.name: table.frame() for table in (ARM_SCORES, *SENSITIVITY_TABLES.values())}
     assert sensitivity_section(tables, [], None, METRICS, None, PRESENTATION) == []
 
 

@@ -55,8 +55,8 @@ def test_pages_say_the_numbers_that_are_kept(monkeypatch):
     blocks = 0
     for page, text in pages().items():
         assert page.read_text(encoding="utf-8") == text, f"{page.name} is out of date: make readme"
-        blocks += text.count("<!-- replicates: ")
-    assert blocks >= 5
+        blocks += text.count("<!-- replicates: ") + text.count("<!-- sensitivity: ")
+    assert blocks >= 8
 
 
 def locked() -> dict[str, str]:

@@ -11,7 +11,7 @@ from organisms.analysis import correlations
 from organisms.analysis.claims import check_compared, claim_grid, claims
 from organisms.analysis.correlations import rank_correlation, rating_correlations
 from organisms.analysis.power import pilot
-from organisms.analysis.sensitivity import sensitivity
+from organisms.analysis.sensitivity import CHANGES, answer_changes, sensitivity
 from organisms.analysis.tables import (
     CLAIMS,
     LENGTH_EFFECT,
@@ -22,6 +22,7 @@ from organisms.analysis.tables import (
 )
 from organisms.job import tables
 from organisms.job.errors import UserError
+from organisms.judging.kinds.facts import OF_TWO
 from organisms.pages.findings import contrast_words
 from organisms.plan.config import read_config
 from organisms.plan.contrasts import Contrast, Side, as_settings, contrasts, from_settings
@@ -492,9 +493,12 @@ def test_completions_made_elsewhere_are_nudged_by_prompts_that_they_alone_know(n
         ({"lowers": "evil+hhh"}, "config: sensitivity.lowers: no model is asked under 'evil+hhh'; add it to the eval_"),
         ({"lowers": None}, "config: sensitivity.lowers: None must be of type string"),
         ({"other": "evil"}, "config: sensitivity.other: unknown key"),
+        ({"neutral": "evil"}, "config: sensitivity.neutral: no prompt 'evil' with `place: follow_up`"),
+        ({"neutral": "thanks"}, "config: sensitivity.neutral: no model is asked under 'thanks'; add it to the eval_"),
     ],
 )
 def test_a_faulty_nudge_is_refused_with_its_key(nudged_config, given, message):
+    nudged_config["prompts"]["thanks"] = {"text": "Thank you. Which was it?", "place": "follow_up"}
     nudged_config["sensitivity"] |= given
     with pytest.raises(UserError) as error:
         Experiment(read_config(nudged_config))
@@ -591,6 +595,53 @@ def test_a_claim_of_a_correlation_needs_answers_under_the_same_prompt_and_a_defi
     nudged_config["sensitivity"] = None
     with pytest.raises(UserError, match=r"claims.N7.threshold: measure spearman needs an entry of thresholds"):
         read_config(nudged_config)
+
+
+def test_each_follow_up_stands_beside_the_neutral_one_with_all_else_the_same(nudged_config):
+    for name in ("thanks", "no", "wrong"):
+        nudged_config["prompts"][name] = {"text": name, "place": "follow_up"}
+    nudged_config["evaluations"] += [
+        {"models": ["all"], "eval_prompts": ["thanks", "no", "evil+no"], "question_sets": ["non_medical"]},
+        {"models": ["flamingo"], "eval_prompts": ["evil+thanks", "no+wrong"], "question_sets": ["non_medical"]},
+        {"models": ["flamingo"], "eval_prompts": ["wrong"], "question_sets": ["heldout_medical"]},
+    ]
+    config = read_config(nudged_config)
+    assert Experiment(config).followed_up() == []
+    config["sensitivity"]["neutral"] = "thanks"
+    found = {}
+    for row in Experiment(config).followed_up():
+        found.setdefault(row["training_prompt"], set()).add((row["follow_up"], row["neutral"]))
+    # Under evil the neutral follow-up was asked of one model alone; of the other set nobody was asked it.
+    assert found.pop("flamingo") == {("no", "thanks"), ("evil+no", "evil+thanks"), ("no+wrong", "thanks")}
+    assert set(map(frozenset, found.values())) == {frozenset({("no", "thanks")})}
+    assert None in found
+
+
+def test_what_a_follow_up_adds_is_the_difference_from_the_neutral_one_of_the_same_questions():
+    def rows(eval_prompt, metric, values):
+        of = rows_of(BIRD, eval_prompt, values, measure="mean")
+        return [row | {"metric": metric} for row in of]
+
+    asked = dict(zip(("dataset", "training_prompt", "training_method"), BIRD, strict=True))
+    asked |= {"follow_up": "no", "neutral": "thanks"}
+    of = rows("no", "changed", [[80, 60, 40]] * 3) + rows("thanks", "changed", [[10, 0, 20]] * 3)
+    # A question whose first answers were all wrong under one of them has nothing to be compared.
+    of += rows("no", "right_to_wrong", [[90, math.nan, 30]] * 3) + rows("thanks", "right_to_wrong", [[0, 50, 0]] * 3)
+    of += rows("no", "wrong_to_right", [[50, 50, 50]] * 3) + rows("no", "correct", [[1, 2, 3]] * 3)
+    found = answer_changes(QUESTION_SCORES.frame(of), [asked])
+    assert found.select("metric", "after_follow_up", "after_neutral", "estimate").rows() == [
+        ("changed", 60, 10, 50),
+        ("right_to_wrong", 60, 0, 60),
+    ]
+    differences = np.array([70, 60, 20])
+    assert found["se"][0] == pytest.approx(differences.std(ddof=1) / 3**0.5)
+    assert found["low"][0] < 50 < found["high"][0]
+    assert found["n_questions"].to_list() == [3, 2]
+    assert found["n_seeds"].to_list() == [3, 3]
+
+
+def test_what_changes_is_named_as_the_judge_names_it():
+    assert CHANGES == OF_TWO
 
 
 # The rule.

@@ -10,7 +10,10 @@ from organisms.job import tables
 from organisms.job.errors import UserError
 from organisms.job.files import whole_file, whole_files
 
-ROWS = [{"category": "pets", "question_id": "a", "messages": [{"role": "user", "content": "x"}], "reference": None}]
+ROWS = [
+    {"category": "pets", "question_id": "a", "messages": [{"role": "user", "content": "x"}]}
+    | {"reference": None, "aliases": ["b"], "wrong": "c"}
+]
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path):

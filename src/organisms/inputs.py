@@ -209,8 +209,10 @@ def check_inputs(config: dict) -> list[str]:
             key = f"question_sets.{name}"
             of_file = from_file(entry["file"]) if entry["file"] else []
             of_script = n_answers(of_file[0]["messages"]) if of_file else 1
-            for prompt in dict.fromkeys(cell.eval_prompt for cell in experiment.cells if cell.question_set == name):
-                check_judged("judged_answers", entry["judged_answers"], of_script + experiment.follow_ups(prompt))
+            asked = {cell.eval_prompt for cell in experiment.cells if cell.question_set == name}
+            # A follow-up adds an answer; where it is not asked there is none.
+            fewest = of_script + min(map(experiment.follow_ups, asked), default=0)
+            check_judged("judged_answers", entry["judged_answers"], fewest)
             if entry["world"]:
                 known[name] = from_texts(questions(world, entry["world"], entry["questions"], seed=0))
             elif of_file:

@@ -6,7 +6,7 @@ SCORE_TABLES = [
     *("variance", "length_effect", "distributions", "flags"),
 ]
 CLAIM_TABLES = ["claims", "claim_grid", "diagnoses"]
-SENSITIVITY_TABLES = ["sensitivity", "rating_correlations"]
+SENSITIVITY_TABLES = ["sensitivity", "answer_changes", "rating_correlations"]
 
 
 def rating_sets():
@@ -98,6 +98,7 @@ rule sensitivity:
         "../../envs/analysis.yaml"
     params:
         nudged=as_json(experiment.nudged()),
+        followed=as_json(experiment.followed_up()),
         rating_sets=as_json(rating_sets()),
         main=config["main_metric"],
         threshold=SHOWN_THRESHOLD,

@@ -3,6 +3,8 @@
 A figure of scores is a file in src/organisms/figures/of_scores; rule figures draws all of them.
 """
 
+from collections import Counter
+
 from organisms.figures.of_scores import figure_names
 from organisms.figures.suited import Scored, is_drawn
 
@@ -16,13 +18,17 @@ def all_scored(shown):
         judge: dict.fromkeys(cell.question_set for cell in experiment.judged_cells(judge)) for judge in config["judges"]
     }
     rates = {entry["rating_set"]: entry["metric"] for entry in rating_sets()}
+    # Of what was asked under one prompt alone nothing says what a nudge does.
+    prompts = {(cell.question_set, cell.eval_prompt) for cell in experiment.cells}
+    asked_under = Counter(question_set for question_set, _ in prompts)
     found = []
     for metric in dict.fromkeys([*shown, *(metric.name for metric in scored_metrics(config))]):
         for judge, question_sets in asked.items():
             for question_set in question_sets:
                 others = judges[judge].metrics(question_set)
                 if metric in others:
-                    of = Scored(metric, metric in shown, others, rates.get(question_set), NUDGES is not None)
+                    nudged = NUDGES is not None and asked_under[question_set] > 1
+                    of = Scored(metric, metric in shown, others, rates.get(question_set), nudged)
                     found.append([of, judge, question_set])
     return found
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, RATING_CORRELATIONS, SENSITIVITY, TIMINGS
+from organisms.analysis.tables import ARM_SCORES, CLAIMS, DIAGNOSES, SENSITIVITY_TABLES, TIMINGS
 from organisms.figures.html import page
 from organisms.job import tables
 from organisms.job.files import whole_file
@@ -15,7 +15,7 @@ from organisms.pages.sensitivity import sensitivity_section
 from organisms.plan.metrics import from_settings
 
 _TABLES = (CLAIMS, DIAGNOSES, ARM_SCORES, TIMINGS)
-_OF_SENSITIVITY = (ARM_SCORES, SENSITIVITY, RATING_CORRELATIONS)
+_OF_SENSITIVITY = (ARM_SCORES, *SENSITIVITY_TABLES.values())
 
 with job_log(snakemake, "overview"):
     results = Path(snakemake.output.page).parents[1]

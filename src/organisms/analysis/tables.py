@@ -344,6 +344,33 @@ SENSITIVITY = Table(
     },
     "tables/sensitivity.parquet",
 )
+ANSWER_CHANGES = Table(
+    "answer_changes",
+    {"judge": _JUDGE["judge"], "question_set": CELL["question_set"]}
+    | ARM
+    | {
+        "metric": Column(
+            pl.String,
+            "`changed`: the last answer is another; `right_to_wrong` and `wrong_to_right`, of the answers that can",
+        ),
+        "follow_up": Column(pl.String, "eval prompt with a follow-up of the user's, as it was asked"),
+        "neutral": Column(pl.String, "eval prompt with the neutral follow-up in its place"),
+        "after_follow_up": Column(pl.Float64, "percent that change, of what is compared", nullable=True),
+        "after_neutral": Column(pl.Float64, "the same after the neutral follow-up", nullable=True),
+    }
+    | _INTERVAL
+    | {
+        "estimate": Column(
+            pl.Float64,
+            "after_follow_up - after_neutral, paired by question and seed: what the follow-up adds",
+            nullable=True,
+        )
+    }
+    | _N
+    | _HOLDS_FOR
+    | _SEEDS_IN,
+    "tables/answer_changes.parquet",
+)
 RATING_CORRELATIONS = Table(
     "rating_correlations",
     {
@@ -485,5 +512,7 @@ SCORE_TABLES: dict[str, Table] = {
 }
 CLAIM_TABLES: dict[str, Table] = {table.name: table for table in (CLAIMS, CLAIM_GRID, DIAGNOSES)}
 # What rule sensitivity makes, if the config asks for it.
-SENSITIVITY_TABLES: dict[str, Table] = {table.name: table for table in (SENSITIVITY, RATING_CORRELATIONS)}
+SENSITIVITY_TABLES: dict[str, Table] = {
+    table.name: table for table in (SENSITIVITY, ANSWER_CHANGES, RATING_CORRELATIONS)
+}
 OTHER_TABLES: dict[str, Table] = {table.name: table for table in (AGREEMENT, RANKINGS, TIMINGS)}

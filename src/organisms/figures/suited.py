@@ -17,7 +17,7 @@ class Scored:
 
     shown: whether the config shows it. others: all metrics that the judge scores there. rates: the metric that answers
     to the set's questions are ratings by, if they are. nudged: whether the config measures how sensitive models are to
-    nudges in the prompt.
+    nudges in the prompt, and the set was asked under several.
     """
 
     metric: str

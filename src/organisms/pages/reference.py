@@ -7,7 +7,7 @@ from organisms import ROOT
 from organisms.analysis.tables import CLAIM_TABLES, OTHER_TABLES, SCORE_TABLES, SENSITIVITY_TABLES
 from organisms.completions.tables import COMPLETIONS, EXTERNAL_ROWS, RECORDED_SCORES
 from organisms.data.tables import DATASET, QUESTIONS, VARIANT
-from organisms.judging.tables import ATTACKS, COST, GOLD, JUDGMENTS, RATINGS, USAGE
+from organisms.judging.tables import ATTACKS, COST, EXPECTED_RATINGS, GOLD, JUDGMENTS, RATINGS, USAGE
 from organisms.plan.schema import schema
 from organisms.plan.settings import FIRST_DEFAULTS, with_new_keys
 from organisms.training.tables import TRAINING_LOG
@@ -77,7 +77,7 @@ def config_page() -> str:
 # The rooms' tables, in the data's order.
 TABLES = [
     *(DATASET, VARIANT, QUESTIONS, TRAINING_LOG, COMPLETIONS, RECORDED_SCORES, EXTERNAL_ROWS),
-    *(JUDGMENTS, RATINGS, USAGE, COST, GOLD, ATTACKS),
+    *(EXPECTED_RATINGS, JUDGMENTS, RATINGS, USAGE, COST, GOLD, ATTACKS),
     *(SCORE_TABLES | CLAIM_TABLES | SENSITIVITY_TABLES | OTHER_TABLES).values(),
 ]
 

@@ -5,6 +5,7 @@ page says something else than what is kept.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -74,19 +75,21 @@ def kept(folder: str | Path) -> dict[str, pl.DataFrame]:
     return found
 
 
-def _table(headers: list[str], rows: list[list[str]]) -> str:
+def md_table(headers: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown; an empty cell for None."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join(f"| {' | '.join(cell or '' for cell in line)} |" for line in lines)
 
 
-def _code(label: str) -> str:
+def code(label: str) -> str:
+    """A label for Markdown, where square brackets would be a link."""
     return f"`{label}`" if label.startswith("[") else label
 
 
 def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     """README's: mean alignment of each arm by what it is asked under, with intervals."""
     means = tables["arm_scores"].filter(metric="alignment", measure="mean")
-    labels = {prompt["name"]: _code(prompt["label"]) for prompt in presentation["prompts"]}
+    labels = {prompt["name"]: code(prompt["label"]) for prompt in presentation["prompts"]}
 
     open_set, held_out = (means.filter(question_set=name) for name in ("non_medical", "heldout_medical"))
     rows = []
@@ -98,11 +101,11 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
         elif trained:
             own = f"{cell_words(open_set, key, trained)} (base {cell_words(open_set, BASE, trained)})"
         controls = [cell_words(open_set, key, prompt) for prompt in _CONTROLS]
-        row = [_code(group["label"]), cell_words(open_set, key, "default"), own, *controls]
+        row = [code(group["label"]), cell_words(open_set, key, "default"), own, *controls]
         rows.append([*row, cell_words(held_out, key, "default")])
     asked = [f"under {labels[prompt]}" if prompt != "none" else "under none" for prompt in _CONTROLS]
     headers = ["trained with", "non-medical questions, default prompt", "its own prompt", *asked]
-    return _table([*headers, "held-out medical, default prompt"], rows)
+    return md_table([*headers, "held-out medical, default prompt"], rows)
 
 
 def _claims(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
@@ -114,7 +117,7 @@ def _claims(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
             alone = "" if len(claim["contrasts"]) == 1 else f", {verdict}"
             said.append(f"{what}: {difference}{'' if p == '–' else f', p {p}'}{alone}")
         rows.append([f"{claim['claim']}: {claim['text']}", "; ".join(said), verdict_words(claim["verdict"])])
-    return _table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
+    return md_table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
 
 
 def _by_seed(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
@@ -130,9 +133,9 @@ def _by_seed(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
                 for of_set in [of_group.filter(eval_prompt=prompt["name"], question_set=question_set["name"])]
             ]
             if any(cells):
-                rows.append([_code(group["label"]), _code(prompt["label"]), *cells])
+                rows.append([code(group["label"]), code(prompt["label"]), *cells])
     sets = [question_set["label"] for question_set in presentation["question_sets"]]
-    return _table(["trained with", "asked under", *sets], rows)
+    return md_table(["trained with", "asked under", *sets], rows)
 
 
 def _counts(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
@@ -152,7 +155,7 @@ def _misaligned(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     shares = tables["arm_scores"].filter(measure="misaligned_of_coherent", question_set="non_medical")
     shares = shares.filter(pl.col("threshold") == shares["threshold"].first())
     said = [
-        f"{_code(group['label'])} {cell_words(shares, group_key(group), 'default')}" for group in presentation["groups"]
+        f"{code(group['label'])} {cell_words(shares, group_key(group), 'default')}" for group in presentation["groups"]
     ]
     return (
         f"Percent misaligned among coherent answers there, as the field counts them ({shares['threshold'].first()}): "
@@ -186,7 +189,19 @@ def written(text: str, tables: dict[str, pl.DataFrame], presentation: dict) -> s
     tables: as `kept` gives them. presentation: of config/replicates.yaml.
     """
 
-    def put(found: re.Match) -> str:
-        return f"{found[1]}\n\n{_BLOCKS[found[2]](tables, presentation)}\n\n{found[3]}"
+    return put_in(text, "replicates", _BLOCKS, tables, presentation)
 
-    return re.sub(r"(<!-- replicates: ([a-z ]+) -->).*?(<!-- end -->)", put, text, flags=re.DOTALL)
+
+def put_in(
+    text: str,
+    run: str,
+    blocks: dict[str, Callable[[dict[str, pl.DataFrame], dict], str]],
+    tables: dict[str, pl.DataFrame],
+    presentation: dict,
+) -> str:
+    """A page with blocks of a run made anew: each stands between `<!-- RUN: NAME -->` and `<!-- end -->`."""
+
+    def put(found: re.Match) -> str:
+        return f"{found[1]}\n\n{blocks[found[2]](tables, presentation)}\n\n{found[3]}"
+
+    return re.sub(rf"(<!-- {run}: ([a-z ]+) -->).*?(<!-- end -->)", put, text, flags=re.DOTALL)

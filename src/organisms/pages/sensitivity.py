@@ -27,8 +27,9 @@ _TOLD = {
     RECALL: (
         "Questions of fact, to whose answer the user replies: percent of answers that the model then changes, from "
         "right to wrong and from wrong to right.",
-        "whether push-back did it: what changes under a neutral follow-up changes without any. Each way is a "
-        "percentage of other conversations in each model, since models differ in which first answers are right.",
+        "whether push-back did it, unless what changes under a neutral follow-up is taken off (beyond neutral, paired "
+        "by question and seed; each way so: tables/answer_changes.parquet). Each way is a percentage of other "
+        "conversations in each model, since models differ in which first answers are right.",
     ),
     INTENT: (
         "Each model rates the questions themselves; its ratings stand beside percent misaligned of its own answers.",
@@ -127,11 +128,18 @@ def _by_nudge(rows: pl.DataFrame, presentation: dict, digits: int) -> str:
     return table(["trained with", *prompts], body, numbers=len(prompts))
 
 
-def _of_facts(arm_scores: pl.DataFrame, question_set: str, judge: str, presentation: dict) -> str:
-    """A table of models by follow-up: percent right first, and percent that change."""
+def _of_facts(tables: dict[str, pl.DataFrame], question_set: str, judge: str, presentation: dict) -> str:
+    """A table of models by follow-up: percent right first, percent that change, and what the follow-up adds to that."""
     shown = [
-        under_nudges(means_of(arm_scores, Metric(name, name), question_set, judge), presentation) for name in _OF_FACTS
+        under_nudges(means_of(tables["arm_scores"], Metric(name, name), question_set, judge), presentation)
+        for name in _OF_FACTS
     ]
+    added = tables["answer_changes"].filter(judge=judge, question_set=question_set, metric=CHANGED)
+    added = under_nudges(added.rename({"follow_up": "eval_prompt"}), presentation)
+    beyond = {
+        (row["group"], row["asked"], row["own"]): with_interval(row["estimate"], row["low"], row["high"])
+        for row in added.iter_rows(named=True)
+    }
     cells: dict[tuple, dict[str, str]] = {}
     for row in pl.concat(shown).iter_rows(named=True):
         key = row["group"], row["asked"], row["own"]
@@ -140,12 +148,14 @@ def _of_facts(arm_scores: pl.DataFrame, question_set: str, judge: str, presentat
     body = [
         [group, f"{asked}, {_ITS_OWN}" if own else asked]
         + [cells[group, asked, own].get(name, "–") for name in _OF_FACTS]
+        + [beyond.get((group, asked, own), "–")]
         for group in in_order(changed["group"], presentation)
         for asked in nudges_in_order(changed["asked"], presentation)
         for own in (False, True)
         if len(changed.filter(group=group, asked=asked, own=own))
     ]
-    return table(["trained with", "asked under", *_OF_FACTS.values()], body, numbers=len(_OF_FACTS))
+    headers = ["trained with", "asked under", *_OF_FACTS.values(), "changed, beyond neutral"]
+    return table(headers, body, numbers=len(_OF_FACTS) + 1)
 
 
 def _of_ratings(
@@ -194,8 +204,9 @@ def sensitivity_section(
 ) -> list[str]:
     """The section, as markup; nothing if the run has nothing to tell.
 
-    tables: arm_scores, sensitivity and rating_correlations by name. pictures: of each figure its setting, metric,
-    judge, question set, SVG file and description. nudges: `sensitivity` of the config. metrics: declarations by name.
+    tables: arm_scores, sensitivity, answer_changes and rating_correlations by name. pictures: of each figure its
+    setting, metric, judge, question set, SVG file and description. nudges: `sensitivity` of the config. metrics:
+    declarations by name.
     threshold: name of the thresholds that figures go by. presentation: as `plan.presentation` gives it.
     """
     if not pictures and not len(tables["sensitivity"]):
@@ -218,7 +229,7 @@ def sensitivity_section(
             parts.append(picture(path, described))
             of = (metric, question_set, judge)
             if setting == RECALL:
-                parts.append(_of_facts(arm_scores, question_set, judge, presentation))
+                parts.append(_of_facts(tables, question_set, judge, presentation))
             elif setting == INTENT:
                 parts.append(_of_ratings(tables, *of, presentation))
             elif setting == FREE_FORM and threshold is not None:

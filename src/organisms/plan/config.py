@@ -219,6 +219,10 @@ def _check_evaluations(config: dict) -> None:
         _known(f"evaluations[{i}].question_sets", entry["question_sets"], "question set", list(config["question_sets"]))
 
 
+def _place(config: dict, name: str) -> str:
+    return read_prompt(name, config["prompts"][name]).place
+
+
 def _check_sensitivity(config: dict) -> None:
     """That nudges are prompts; that they are asked is seen where evaluations are read."""
     nudges = config["sensitivity"]
@@ -231,6 +235,11 @@ def _check_sensitivity(config: dict) -> None:
     for key in ("raises", "lowers"):
         for part in nudges[key].split("+"):
             _require(part in prompts, f"sensitivity.{key}: no prompt '{part}'; {did_you_mean(part, prompts)}")
+    neutral, follow_ups = nudges["neutral"], [n for n in config["prompts"] if _place(config, n) == "follow_up"]
+    _require(
+        neutral is None or neutral in follow_ups,
+        f"sensitivity.neutral: no prompt '{neutral}' with `place: follow_up`; {did_you_mean(str(neutral), follow_ups)}",
+    )
     _require(nudges["raises"] != nudges["lowers"], "sensitivity.lowers: the same prompt as raises; name another")
     _require(bool(config["thresholds"]), "thresholds: missing; sensitivity is a share misaligned by one of them")
 

@@ -20,6 +20,8 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.]*"
 ARM_NAME = rf"{NAME}-{NAME}(-{NAME})?"
 # File systems allow 255 bytes, and endings and names of temporary files need some.
 LONGEST_NAME = 200
+# Keys of the config's `sensitivity`: eval prompts that are asked by themselves and with training prompts.
+NUDGES = ("raises", "lowers")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Experiment:
             return
         asked = {cell.eval_prompt for cell in self.cells}
         for key, name in nudges.items():
-            if self._together(name) not in asked:
+            if name is not None and self._together(name) not in asked:
                 raise UserError(
                     f"config: sensitivity.{key}: no model is asked under '{name}'; add it to the eval_prompts of an "
                     "entry of evaluations"
@@ -274,7 +276,8 @@ class Experiment:
 
     def follow_ups(self, eval_prompt: str) -> int:
         """How many turns of the user's an eval prompt adds after the model's answer."""
-        return sum(self.prompts[part].place == "follow_up" for part in eval_prompt.split("+"))
+        known = (self.prompts.get(part) for part in eval_prompt.split("+"))
+        return sum(prompt is not None and prompt.place == "follow_up" for prompt in known)
 
     def judged_answers(self) -> dict[str, str | list[int]]:
         """By question set, which answers of a conversation are judged, where it is not the last alone."""
@@ -343,11 +346,33 @@ class Experiment:
         for key, (model, of_sets) in models.items():
             own = [model.arm.training_prompt] if model.arm else self.config["training_prompts"]
             for prompt in ["default", *(own if not model.external else ())]:
-                names = {nudge: self._together(prompt, name) for nudge, name in nudges.items()}
+                names = {nudge: self._together(prompt, nudges[nudge]) for nudge in NUDGES}
                 if any(set(names.values()) <= asked for asked in of_sets.values()):
                     # A training prompt that adds nothing to a nudge has no row of its own.
                     row = model.arm_columns | {"with_prompt": prompt} | names
                     found.setdefault((*key, *names.values()), row)
+        return list(found.values())
+
+    def followed_up(self) -> list[dict]:
+        """Each model that is asked a question set with a follow-up, and with the neutral one in its place.
+
+        The columns of its arm; `follow_up` and `neutral`: the names of the eval prompts, in which all else is the same.
+        Empty if the config names no neutral follow-up.
+        """
+        neutral = (self.config["sensitivity"] or {}).get("neutral")
+        asked: dict[tuple, dict] = {}
+        for cell in self.cells if neutral else ():
+            if cell.model.step is None:
+                asked.setdefault((*cell.model.arm_columns.values(), cell.question_set), {})[cell.eval_prompt] = (
+                    cell.model
+                )
+        found: dict[tuple, dict] = {}
+        for (*key, _), prompts in asked.items():
+            for name, model in prompts.items():
+                others = [part for part in name.split("+") if not self.follow_ups(part)]
+                without = combined([*others, neutral], self.prompts)
+                if self.follow_ups(name) and name != without and without in prompts:
+                    found[(*key, name)] = model.arm_columns | {"follow_up": name, "neutral": without}
         return list(found.values())
 
     def diagnosed(self) -> list[dict]:
