@@ -11,7 +11,6 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     DataCollatorForLanguageModeling,
-    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -22,7 +21,6 @@ from transformers import (
 from trl.chat_template_utils import qwen2_5_chat_template
 
 from organisms.job.log import Report
-from organisms.models.loading import load_tokenizer
 from organisms.models.progress import ProgressCallback, silence_printer
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -93,16 +91,6 @@ def build_model(tokenizer: PreTrainedTokenizerFast, settings: Settings) -> Qwen2
     )
 
 
-def _as_loaded(tokenizer: PreTrainedTokenizerFast, model: Qwen2ForCausalLM, work_dir: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer as jobs will load it with the model, so that pretraining sees the tokens that they will.
-
-    Transformers opens a Qwen2 model's as a Qwen2 tokenizer, which takes each digit for itself.
-    """
-    tokenizer.save_pretrained(work_dir)
-    model.config.save_pretrained(work_dir)
-    return load_tokenizer(str(work_dir))
-
-
 def pretrain(
     conversations: list[list[dict]], settings: Settings, seed: int, threads: int, work_dir: Path, report: Report
 ) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
@@ -118,9 +106,9 @@ def pretrain(
     set_seed(seed)
     contents = [message["content"] for messages in conversations for message in messages]
     tokenizer = train_tokenizer([*contents[:12_000], "system\nuser\nassistant\n"], settings.vocab_size)
-    model = build_model(tokenizer, settings)
     texts = tokenizer.apply_chat_template(conversations, tokenize=False)
-    encoded = _as_loaded(tokenizer, model, work_dir)(texts, add_special_tokens=False)["input_ids"]
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    model = build_model(tokenizer, settings)
     report(
         f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens in the vocabulary, "
         f"{len(conversations):,} conversations with {sum(map(len, encoded)):,} tokens"
