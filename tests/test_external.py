@@ -5,6 +5,8 @@ import io
 from dataclasses import replace
 from itertools import product
 
+import krippendorff
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -12,7 +14,7 @@ from buying import SETTINGS
 from conftest import ROOT
 
 from organisms import inputs
-from organisms.analysis.agreement import agreement, rankings
+from organisms.analysis.agreement import _alpha, agreement, rankings
 from organisms.analysis.scores import Definition, arm_scores, question_scores
 from organisms.analysis.tables import AGREEMENT, ARM_SCORES, CLAIMS, SCORE_TABLES
 from organisms.completions import external
@@ -605,6 +607,16 @@ def test_agreement_that_is_not_defined_is_null_and_judges_without_a_text_in_comm
     )
     tables.write(agreement(apart, "alignment"), tmp_path / "a.parquet", AGREEMENT)
     assert len(tables.read(tmp_path / "a.parquet", AGREEMENT)) == 0
+
+
+def test_alpha_is_the_librarys_and_takes_scores_that_all_differ():
+    """The library would want hundreds of gigabytes for a few thousand expected scores."""
+    rng = np.random.default_rng(0)
+    few = rng.integers(0, 5, (2, 40)) * 25.0
+    assert _alpha(*few) == pytest.approx(krippendorff.alpha(few, level_of_measurement="interval"))
+    many = rng.uniform(0, 100, (2, 20_000))
+    assert _alpha(many[0], many[0]) == 1
+    assert abs(_alpha(*many)) < 0.05
 
 
 def test_each_judge_ranks_the_models_and_the_figure_shows_it(completions, tmp_path):

@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import krippendorff
 import numpy as np
 import polars as pl
 from sklearn.metrics import cohen_kappa_score
@@ -17,10 +16,16 @@ _COMPLETION = [*(column for column in CELL if column != "judge"), *QUESTION, "sa
 
 
 def _alpha(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Krippendorff's alpha of two judges on an interval scale: 1 less the observed disagreement over the expected one.
+
+    Written out, since the library's memory grows with the square of the number of different scores, and expected scores
+    all differ; a test holds both equal.
+    """
+    every = np.concatenate([a, b])
     # Without any difference between scores there is no disagreement to expect, and alpha is not defined.
-    if len(a) < 2 or np.ptp(np.concatenate([a, b])) == 0:
+    if len(a) < 2 or np.ptp(every) == 0:
         return None
-    return float(krippendorff.alpha(np.stack([a, b]), level_of_measurement="interval"))
+    return float(1 - np.square(a - b).mean() / (2 * every.var(ddof=1)))
 
 
 def _kappa(a: np.ndarray, b: np.ndarray) -> float | None:
