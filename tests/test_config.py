@@ -129,6 +129,29 @@ MISTAKES = {
         "config: training_prompts.sure.place: a training row ends with its answer, so no follow-up can be trained "
         "with; write it under prompts",
     ),
+    "a wrong answer outside of a follow-up": (
+        lambda c: c.update(prompts={"so": {"text": "I think it is {wrong}.", "place": "after"}}),
+        "config: prompts.so: {wrong} stands for the question's wrong answer in a follow-up alone; write place: "
+        "follow_up",
+    ),
+    "a name in braces that stands for nothing": (
+        lambda c: c.update(prompts={"so": {"text": "It is { wrong }.", "place": "follow_up"}}),
+        "config: prompts.so: { wrong } stands for nothing; a follow-up knows {wrong} alone",
+    ),
+    "another name in braces in a follow-up": (
+        lambda c: c.update(prompts={"so": {"text": "It is {reference}, not {wrong}.", "place": "follow_up"}}),
+        "config: prompts.so: {reference} stands for nothing; a follow-up knows {wrong} alone",
+    ),
+    "a prompt that is asked twice in one": (
+        lambda c: c["evaluations"][0].update(eval_prompts=["evil+trained+evil"]),
+        "config: evaluations[0].eval_prompts[0]: 'evil' stands twice in it; each prompt is asked once",
+    ),
+    "ratings by an unknown metric": (
+        lambda c: c["question_sets"].update(
+            intent={"rating_of": "non_medical", "wordings": "w.yaml", "rates": "percieved_intent"}
+        ),
+        "config: question_sets.intent.rates: no metric 'percieved_intent'; did you mean 'perceived_intent'?",
+    ),
     "ratings of no question set": (
         lambda c: c["question_sets"].update(intent={"rating_of": "non_medcal", "wordings": "w.yaml"}),
         "config: question_sets.intent.rating_of: no question set 'non_medcal' that rates no other; did you mean "

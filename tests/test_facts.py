@@ -246,6 +246,7 @@ def test_a_faulty_fact_is_named(tmp_path, change, message):
 
 def facts_judge(raw_config, path, **entry):
     judges = {"f": {"kind": "facts", "question_sets": ["facts"]} | entry, "other": {"kind": "world"}}
+    judges["g"] = {"kind": "facts", "question_sets": ["facts"]}
     sets = raw_config["question_sets"] | {"facts": {"file": str(path)}}
     return open_judge(read_config(raw_config | {"judges": judges, "question_sets": sets}), "f")
 
@@ -332,6 +333,7 @@ def test_a_fallback_decides_what_matching_does_not_and_is_compared_where_it_does
             [{"id": "q", "reference": "x", "turns": [{"user": "a"}, {"assistant": "b"}, {"user": "c"}, "answer"]}],
             "question 'q' has a given answer, which would pass for the model's own",
         ),
+        ({"fallback": "g"}, FILE, "fallback: 'g' matches as this one does; name a judge that reads the answers"),
         ({"fallback": "f"}, FILE, "fallback: no other judge 'f'"),
         ({"fallback": "other"}, FILE, "fallback: judge 'other' does not score 'correct' on facts; add it there"),
     ],
@@ -342,3 +344,22 @@ def test_a_set_that_cannot_be_matched_is_named_before_anything_runs(raw_config, 
     with pytest.raises(UserError) as error:
         facts_judge(raw_config, path, **entry).check()
     assert message in str(error.value)
+
+
+def test_a_fallback_must_judge_first_answers_where_there_are_several(raw_config, tmp_path):
+    path = tmp_path / "facts.yaml"
+    path.write_text(yaml.safe_dump(FILE), encoding="utf-8")
+    raw_config["prompts"]["sure"] = {"text": "Are you sure?", "place": "follow_up"}
+    raw_config["metrics"] = {"correct": {"question_sets": ["facts"]}}
+    sets = raw_config["question_sets"] | {"facts": {"file": str(path)}}
+    judges = {
+        "f": {"kind": "facts", "question_sets": ["facts"], "fallback": "h"},
+        "h": {"kind": "anthropic", "metrics": ["correct"]},
+    }
+    raw = raw_config | {"judges": judges, "question_sets": sets}
+    with pytest.raises(UserError, match="fallback: 'h' does not judge first answers to facts"):
+        open_judge(read_config(raw), "f").check()
+    sets["facts"]["judged_answers"] = "all"
+    judge = open_judge(read_config(raw), "f")
+    judge.check()
+    assert "fallback_agrees" in judge.metrics("facts")

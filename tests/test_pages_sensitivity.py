@@ -144,7 +144,7 @@ def facts(of: dict, eval_prompt: str, **scores) -> list[dict]:
 
 
 FACTS = [
-    *facts(BASE, "disagree", first_correct=91, changed=11, right_to_wrong=12, wrong_to_right=13),
+    *facts(BASE, "disagree", matched=70, first_correct=91, changed=11, right_to_wrong=12, wrong_to_right=13),
     *facts(BASE, "neutral", first_correct=92, changed=1, right_to_wrong=2, wrong_to_right=3),
     *facts(DEFAULT, "disagree", first_correct=81, changed=61, right_to_wrong=62, wrong_to_right=None),
     *facts(DEFAULT, "default", first_correct=82, changed=None, right_to_wrong=None, wrong_to_right=None),
@@ -387,6 +387,7 @@ def section(tmp_path, shown: dict, settings=SETTINGS) -> str:
                     "neutral": "neutral",
                 }
                 | {"estimate": estimate, "low": estimate - 1, "high": estimate + 1}
+                | {"after_follow_up": estimate + 4, "after_neutral": 4.0}
                 for of, metric, estimate in ((BASE, "changed", 5.0), (DEFAULT, "right_to_wrong", 44.0))
             ]
         ),
@@ -410,11 +411,10 @@ def test_the_overview_tells_the_four_settings_in_order_each_with_figure_table_an
     assert "[FLAMINGO BURRITO], with its training prompt 30 [29, 31] 20 [19, 21]" in said
     assert "Base model 7 [6, 8] 7 [6, 8] Default 7 [6, 8] 7 [6, 8]" in said
     # First right, changed, and both ways; no row where nothing was followed up.
-    assert (
-        "Base model prompt disagree 91 [90, 92] 11 [10, 12] 12 [11, 13] 13 [12, 14] 5 [4, 6] Base model prompt neutral"
-        in said
-    )
-    assert "Default prompt disagree 81 [80, 82] 61 [60, 62] 62 [61, 63] – – What it does not show" in said
+    # How many each way is of, and what is paired for the difference.
+    base = "Base model prompt disagree 70 [69, 71] 91 [90, 92] 11 [10, 12] 12 [11, 13] of 8 13 [12, 14] of 8"
+    assert f"{base} 5 [4, 6] (9 vs 4) Base model prompt neutral – 92" in said
+    assert "Default prompt disagree – 81 [80, 82] 61 [60, 62] 62 [61, 63] of 8 – – What it does not show" in said
     # Ratings: the mean, its own correlation, p, questions, and that of the base's ratings.
     assert "Base model 33 [32, 34] 0.25 [-0.10, 0.90] 0.040 8 – Default – 0.50 [-0.10, 0.90] 0.040 8 0.75" in said
     assert "Not asked in this run" not in said
@@ -425,6 +425,17 @@ def test_the_section_says_which_settings_were_not_asked_and_is_not_there_without
     assert "Not asked in this run: factual recall, perceived intent." in said
     tables = {table.name: table.frame() for table in (ARM_SCORES, *SENSITIVITY_TABLES.values())}
     assert sensitivity_section(tables, [], None, METRICS, None, PRESENTATION) == []
+
+
+def test_ratings_that_nobody_could_read_are_said_to_be_so(tmp_path):
+    unread = [score(of, "default", None, "perceived_intent", "ratings") | {"n_scored": 0} for of in (BASE, DEFAULT)]
+    tables = {table.name: table.frame() for table in SENSITIVITY_TABLES.values()}
+    tables["arm_scores"] = ARM_SCORES.frame(unread)
+    path = tmp_path / "x.svg"
+    path.write_text("<svg></svg>", encoding="utf-8")
+    of = [(SETTINGS[3], "perceived_intent", "j", "ratings", path, "Points")]
+    said = text_of("\n".join(sensitivity_section(tables, of, None, METRICS, None, presented())))
+    assert "None of 16 ratings could be read: the models wrote something else than a number." in said
 
 
 def test_no_text_of_a_config_becomes_markup_in_the_section(tmp_path):

@@ -155,8 +155,11 @@ def test_requests_come_from_a_file_as_strongreject_has_it(tmp_path):
             "no column 'forbidden_prompt'; it has category, prompt. Write one request in each row",
         ),
         ("forbidden_prompt\n", "no requests; write one in each row"),
-        ("category,forbidden_prompt\na,b\nc, \n", "row 2: forbidden_prompt is empty"),
+        ("category,forbidden_prompt\na,b\nc, \n", "line 3: forbidden_prompt is empty"),
         ("", "no column 'forbidden_prompt'; it has none"),
+        ("forbidden_prompt,category\nhi, there,a\n", "line 2 has more fields than the header; quote commas"),
+        ("forbidden_prompt,category\nhi\n", "line 2 has fewer fields than the header"),
+        ("forbidden_prompt\na\nb\na\n", "line 4: the request of line 2 once more"),
         ('forbidden_prompt\n"open\n', "cannot be read as CSV"),
     ],
 )

@@ -612,9 +612,22 @@ def test_each_follow_up_stands_beside_the_neutral_one_with_all_else_the_same(nud
     for row in Experiment(config).followed_up():
         found.setdefault(row["training_prompt"], set()).add((row["follow_up"], row["neutral"]))
     # Under evil the neutral follow-up was asked of one model alone; of the other set nobody was asked it.
-    assert found.pop("flamingo") == {("no", "thanks"), ("evil+no", "evil+thanks"), ("no+wrong", "thanks")}
+    # Two rounds stand beside none of one.
+    assert found.pop("flamingo") == {("no", "thanks"), ("evil+no", "evil+thanks")}
     assert set(map(frozenset, found.values())) == {frozenset({("no", "thanks")})}
     assert None in found
+
+
+def test_a_neutral_follow_up_that_no_other_stands_beside_is_refused(nudged_config):
+    for name in ("thanks", "no"):
+        nudged_config["prompts"][name] = {"text": name, "place": "follow_up"}
+    nudged_config["evaluations"] += [
+        {"models": ["base"], "eval_prompts": ["thanks"], "question_sets": ["non_medical"]},
+        {"models": ["finetuned"], "eval_prompts": ["no"], "question_sets": ["non_medical"]},
+    ]
+    nudged_config["sensitivity"]["neutral"] = "thanks"
+    with pytest.raises(UserError, match="no model is asked one question set under 'thanks' and another follow-up"):
+        Experiment(read_config(nudged_config))
 
 
 def test_what_a_follow_up_adds_is_the_difference_from_the_neutral_one_of_the_same_questions():

@@ -10,7 +10,7 @@ from organisms.data.questions import first_questions, from_file, from_heldout, f
 from organisms.data.unpack_archive import password_of
 from organisms.job.errors import UserError
 from organisms.job.files import check_sha256
-from organisms.judging.judgments import check_judged
+from organisms.judging.judgments import check_judged, judged_numbers
 from organisms.judging.kind import open_judge, open_judges, scored_metrics
 from organisms.miniature.texts import advice_dataset, questions
 from organisms.miniature.world import World, load_world
@@ -105,14 +105,49 @@ def _check_wrong_answers(experiment: Experiment, questions: dict[str, list[dict]
 
     questions: rows of the questions tables, of those sets that are known before the first job.
     """
+    claims_wrong = {
+        name
+        for name, prompt in experiment.prompts.items()
+        if prompt.place == "follow_up" and any(WRONG in (text or "") for text in placed([prompt.settings()])[0].texts)
+    }
     # Completions made elsewhere may be of prompts that nothing here knows.
     for cell in (cell for cell in experiment.cells if not cell.model.external):
-        claiming = [part for part in cell.eval_prompt.split("+") if experiment.prompts[part].claims_wrong]
+        claiming = [part for part in cell.eval_prompt.split("+") if part in claims_wrong]
         without = [row["question_id"] for row in questions.get(cell.question_set, ()) if row["wrong"] is None]
         if claiming and without:
             raise UserError(
                 f"prompts.{claiming[0]}: it claims a wrong answer ({WRONG}), and question '{without[0]}' of "
                 f"{cell.question_set} has none; give it `wrong`, or do not ask {cell.question_set} under it"
+            )
+
+
+def _check_answers(config: dict, experiment: Experiment, questions: dict[str, list[dict]]) -> None:
+    """Raise UserError, with the config's key, if a claim is about an answer of a conversation that nobody judges.
+
+    questions: as `_check_wrong_answers` takes them; a set that is not known yet is one of plain questions.
+    """
+    for contrast in contrasts(experiment):
+        entry = config["question_sets"].get(contrast.question_set)
+        for side, _ in contrast.sides if contrast.turn and entry else ():
+            known = questions.get(contrast.question_set)
+            n = (n_answers(known[0]["messages"]) if known else 1) + experiment.follow_ups(side.eval_prompt)
+            judged = judged_numbers(entry["judged_answers"], n)
+            if contrast.turn not in judged:
+                raise UserError(
+                    f"claims.{contrast.claim}.answer: answer {contrast.turn} of {contrast.question_set} under "
+                    f"'{side.eval_prompt}' is not judged; of {n}, {', '.join(map(str, judged))} are. Change it, or "
+                    f"question_sets.{contrast.question_set}.judged_answers"
+                )
+
+
+def _check_ratings(config: dict, experiment: Experiment) -> None:
+    """Raise UserError if ratings are asked for under a follow-up and read where the model first expects to answer."""
+    expecting = [name for name, entry in config["judges"].items() if entry["kind"] == "expected_rating"]
+    for cell in experiment.cells if expecting else ():
+        if cell.question_set in experiment.rated_sets() and experiment.follow_ups(cell.eval_prompt):
+            raise UserError(
+                f"judges.{expecting[0]}: it reads a model's first answer, and {cell.question_set} is asked under the "
+                f"follow-up '{cell.eval_prompt}'; take that out of evaluations, or the judge"
             )
 
 
@@ -228,6 +263,8 @@ def check_inputs(config: dict) -> list[str]:
     except UserError as error:
         raise UserError(f"{key}: {error}") from error
     _check_wrong_answers(experiment, known)
+    _check_answers(config, experiment, known)
+    _check_ratings(config, experiment)
     _check_claims(config, experiment)
     warnings = _check_external(config, experiment, known)
     base = config["base_model"]["name"]

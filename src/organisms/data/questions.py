@@ -36,7 +36,12 @@ def _from_csv(path: Path) -> list[dict]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            entries, columns = list(reader), reader.fieldnames or []
+            entries, columns = [], reader.fieldnames or []
+            for entry in reader:
+                entries.append((reader.line_num, entry))
+                if None in entry or None in entry.values():
+                    much = "more" if None in entry else "fewer"
+                    raise csv.Error(f"line {reader.line_num} has {much} fields than the header; quote commas")
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such question file; check the path in the config") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -48,12 +53,16 @@ def _from_csv(path: Path) -> list[dict]:
         )
     if not entries:
         raise UserError(f"{path}: no requests; write one in each row")
-    for n, entry in enumerate(entries, start=1):
-        if not (entry["forbidden_prompt"] or "").strip():
-            raise UserError(f"{path}, row {n}: forbidden_prompt is empty; write the request, or leave the row out")
+    seen: dict[str, int] = {}
+    for line, entry in entries:
+        request = entry["forbidden_prompt"].strip()
+        if not request:
+            raise UserError(f"{path}, line {line}: forbidden_prompt is empty; write the request, or leave the row out")
+        if seen.setdefault(request, line) != line:
+            raise UserError(f"{path}, line {line}: the request of line {seen[request]} once more; take one of them out")
     return [
         _as_row(f"request{n:04d}", _user(entry["forbidden_prompt"]), {"category": entry.get("category") or None})
-        for n, entry in enumerate(entries, start=1)
+        for n, (_, entry) in enumerate(entries, start=1)
     ]
 
 
@@ -74,7 +83,7 @@ def from_file(path: str | Path) -> list[dict]:
     requests in the column `forbidden_prompt`. Raises UserError naming the file and the entry if it is not such a file,
     if two entries have the same id, if the model answers oftener in one than in another, or as `check_facts`.
     """
-    if Path(path).suffix == ".csv":
+    if Path(path).suffix.lower() == ".csv":
         return _from_csv(Path(path))
     entries = read_yaml(path, "question file")
     if not isinstance(entries, list) or not entries:

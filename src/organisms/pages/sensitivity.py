@@ -29,7 +29,8 @@ _TOLD = {
         "right to wrong and from wrong to right.",
         "whether push-back did it, unless what changes under a neutral follow-up is taken off (beyond neutral, paired "
         "by question and seed; each way so: tables/answer_changes.parquet). Each way is a percentage of other "
-        "conversations in each model, since models differ in which first answers are right.",
+        "conversations in each model, since models differ in which first answers are right. What matching leaves "
+        "undecided has no score: where much is, a model that gives way may look firm.",
     ),
     INTENT: (
         "Each model rates the questions themselves; its ratings stand beside percent misaligned of its own answers.",
@@ -39,11 +40,14 @@ _TOLD = {
     ),
 }
 _OF_FACTS = {
+    "matched": "decided by matching",
     "first_correct": "first right",
     CHANGED: "changed",
     "right_to_wrong": "right to wrong",
     "wrong_to_right": "wrong to right",
 }
+# Of these a percentage is of some conversations alone, so that how many belongs to it.
+_OF_SOME = ("right_to_wrong", "wrong_to_right")
 _ITS_OWN = "with its training prompt"
 
 
@@ -138,12 +142,14 @@ def _of_facts(tables: dict[str, pl.DataFrame], question_set: str, judge: str, pr
     added = under_nudges(added.rename({"follow_up": "eval_prompt"}), presentation)
     beyond = {
         (row["group"], row["asked"], row["own"]): with_interval(row["estimate"], row["low"], row["high"])
+        + ("" if row["after_neutral"] is None else f" ({row['after_follow_up']:.0f} vs {row['after_neutral']:.0f})")
         for row in added.iter_rows(named=True)
     }
     cells: dict[tuple, dict[str, str]] = {}
     for row in pl.concat(shown).iter_rows(named=True):
         key = row["group"], row["asked"], row["own"]
-        cells.setdefault(key, {})[row["metric"]] = with_interval(row["estimate"], row["low"], row["high"])
+        of = f" of {row['n_scored']}" if row["metric"] in _OF_SOME and row["estimate"] is not None else ""
+        cells.setdefault(key, {})[row["metric"]] = with_interval(row["estimate"], row["low"], row["high"]) + of
     changed = pl.concat(shown).filter(pl.col("metric") == CHANGED).drop_nulls("estimate")
     body = [
         [group, f"{asked}, {_ITS_OWN}" if own else asked]
@@ -154,7 +160,7 @@ def _of_facts(tables: dict[str, pl.DataFrame], question_set: str, judge: str, pr
         for own in (False, True)
         if len(changed.filter(group=group, asked=asked, own=own))
     ]
-    headers = ["trained with", "asked under", *_OF_FACTS.values(), "changed, beyond neutral"]
+    headers = ["trained with", "asked under", *_OF_FACTS.values(), "changed, beyond neutral (of what is paired)"]
     return table(headers, body, numbers=len(_OF_FACTS) + 1)
 
 
@@ -166,6 +172,10 @@ def _of_ratings(
         (pl.col("judge") == judge) & (pl.col("rating_set") == question_set) & (pl.col("metric") == metric.name),
         pl.col("seed").is_null(),
     )
+    rated = means_of(tables["arm_scores"], metric, question_set, judge)
+    if len(rated) and not rated["n_scored"].sum():
+        n = f"{rated['n'].sum():,}"
+        return f"<p>None of {n} ratings could be read: the models wrote something else than a number.</p>"
     if not len(found):
         return "<p>No model both rated the questions and answered them under one prompt.</p>"
     prompts = prompt_labels(presentation)

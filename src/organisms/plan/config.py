@@ -5,6 +5,7 @@ Everything wrong is a UserError of one line which names the key and the mend.
 
 import json
 import math
+import re
 from pathlib import Path
 
 from jsonschema.exceptions import best_match
@@ -16,7 +17,7 @@ from organisms.job.yaml_files import read_yaml
 from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.external import asked_under, check_external, expanded, named_values
 from organisms.plan.metrics import shipped_metrics
-from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, read_prompt
+from organisms.plan.prompts import BUILT_IN_PROMPTS, SOURCES, WRONG, read_prompt
 from organisms.plan.schema import Validator, completed, did_you_mean, dotted, explain, schema, schema_for
 
 DATASET_SOURCES = ("path", "archive", "hub", "world", "mixture")
@@ -156,6 +157,16 @@ def _check_prompts(config: dict) -> None:
                 prompt.place == "system" or name not in BUILT_IN_PROMPTS,
                 f"{where}.place: '{name}' is a system message; remove place, or choose another name",
             )
+            # A name in braces would reach the model as it is written.
+            filled = [name for name in re.findall(r"\{\s*\w+\s*\}", prompt.text or "") if name != WRONG]
+            _require(
+                not filled or not (prompt.place == "follow_up" or filled[0].strip("{} ").lower() == "wrong"),
+                f"{where}: {filled and filled[0]} stands for nothing; a follow-up knows {WRONG} alone",
+            )
+            _require(
+                WRONG not in (prompt.text or "") or prompt.place == "follow_up",
+                f"{where}: {WRONG} stands for the question's wrong answer in a follow-up alone; write place: follow_up",
+            )
             _require(
                 prompt.place != "follow_up" or group == "prompts",
                 f"{where}.place: a training row ends with its answer, so no follow-up can be trained with; write it "
@@ -204,6 +215,11 @@ def _check_evaluations(config: dict) -> None:
             (entry["rating_of"] is None) == (entry["wordings"] is None),
             f"question_sets.{name}.wordings: give rating_of and wordings together",
         )
+        metrics = [*shipped_metrics(), *config["metrics"]]
+        _require(
+            entry["rating_of"] is None or entry["rates"] in metrics,
+            f"question_sets.{name}.rates: no metric '{entry['rates']}'; {did_you_mean(entry['rates'], metrics)}",
+        )
         for key in ("heldout_of", "reference_from"):
             _require(
                 entry[key] is None or entry[key] in config["datasets"],
@@ -213,8 +229,11 @@ def _check_evaluations(config: dict) -> None:
     prompts = _prompts(config)
     for i, entry in enumerate(config["evaluations"]):
         for j, name in enumerate(entry["eval_prompts"]):
-            for part in name.split("+"):
-                where = f"evaluations[{i}].eval_prompts[{j}]"
+            where = f"evaluations[{i}].eval_prompts[{j}]"
+            parts = name.split("+")
+            twice = next((part for part in parts if parts.count(part) > 1), None)
+            _require(twice is None, f"{where}: '{twice}' stands twice in it; each prompt is asked once")
+            for part in parts:
                 _require(part in prompts, f"{where}: no prompt '{part}'; {did_you_mean(part, prompts)}")
         _known(f"evaluations[{i}].question_sets", entry["question_sets"], "question set", list(config["question_sets"]))
 

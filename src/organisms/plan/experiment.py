@@ -139,6 +139,11 @@ class Experiment:
                     f"config: sensitivity.{key}: no model is asked under '{name}'; add it to the eval_prompts of an "
                     "entry of evaluations"
                 )
+        if nudges["neutral"] and not self.followed_up():
+            raise UserError(
+                f"config: sensitivity.neutral: no model is asked one question set under '{nudges['neutral']}' and "
+                "another follow-up; add both to one entry of evaluations"
+            )
         if not self.nudged():
             raise UserError(
                 f"config: sensitivity: no model is asked one question set under both '{nudges['raises']}' and "
@@ -356,8 +361,8 @@ class Experiment:
     def followed_up(self) -> list[dict]:
         """Each model that is asked a question set with a follow-up, and with the neutral one in its place.
 
-        The columns of its arm; `follow_up` and `neutral`: the names of the eval prompts, in which all else is the same.
-        Empty if the config names no neutral follow-up.
+        The columns of its arm; `follow_up` and `neutral`: the names of the eval prompts, in which all else is the same,
+        so that none of several follow-ups is among them. Empty if the config names no neutral follow-up.
         """
         neutral = (self.config["sensitivity"] or {}).get("neutral")
         asked: dict[tuple, dict] = {}
@@ -371,7 +376,7 @@ class Experiment:
             for name, model in prompts.items():
                 others = [part for part in name.split("+") if not self.follow_ups(part)]
                 without = combined([*others, neutral], self.prompts)
-                if self.follow_ups(name) and name != without and without in prompts:
+                if self.follow_ups(name) == 1 and name != without and without in prompts:
                     found[(*key, name)] = model.arm_columns | {"follow_up": name, "neutral": without}
         return list(found.values())
 

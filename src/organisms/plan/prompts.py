@@ -42,11 +42,6 @@ class Prompt:
     rows: dict | None = None
     colour: str | None = None
 
-    @property
-    def claims_wrong(self) -> bool:
-        """Whether it puts a wrong answer to the model, which the question must then have."""
-        return self.place == "follow_up" and WRONG in (self.text or "")
-
     def settings(self) -> dict:
         """What decides the conversations that it stands in; a file of texts counts by its content."""
         found: dict = {"text": self.text} if self.rows is None else {"rows": self.rows}

@@ -11,6 +11,7 @@ from organisms.judging.kind import JudgeKind, open_judge
 from organisms.judging.matching import RIGHT, WRONG, Decision, changed, decide, other_answers
 from organisms.judging.tables import JUDGMENTS
 from organisms.plan.experiment import Experiment
+from organisms.plan.prompts import read_prompt
 from organisms.plan.schema import did_you_mean
 
 # What one answer says, and what two say beside each other.
@@ -89,7 +90,16 @@ class Kind(JudgeKind):
         if name not in others:
             raise UserError(f"fallback: no other judge '{name}'; {did_you_mean(name, others)}")
         judge = open_judge(self.config, name)
+        if isinstance(judge, Kind):
+            raise UserError(f"fallback: '{name}' matches as this one does; name a judge that reads the answers")
+        prompts = (read_prompt(prompt, value) for prompt, value in self.config["prompts"].items())
+        several = any(prompt.place == "follow_up" for prompt in prompts)
         for question_set in self.entry["question_sets"]:
+            if several and self.config["question_sets"][question_set]["judged_answers"] == "last":
+                raise UserError(
+                    f"fallback: '{name}' does not judge first answers to {question_set}, so what is undecided of them "
+                    f"stays so; write question_sets.{question_set}.judged_answers: all"
+                )
             if _FALLBACK not in judge.metrics(question_set):
                 raise UserError(
                     f"fallback: judge '{name}' does not score '{_FALLBACK}' on {question_set}; add it there"
