@@ -264,3 +264,65 @@ def test_a_label_may_stand_for_a_prompt_that_nothing_shows_and_for_things_of_two
     config["prompts"]["unasked"] = {"text": "x", "label": "Default"}
     config["question_sets"]["non_medical"]["label"] = "Base model"
     assert check_inputs(read_config(config)) == []
+
+
+@pytest.fixture
+def followed(config, tmp_path):
+    """With a file of facts that is asked with and without a follow-up, and a judge of both answers."""
+    (tmp_path / "facts.yaml").write_text(
+        "- {id: a, question: x, reference: y, aliases: [], wrong: z}", encoding="utf-8"
+    )
+    config["prompts"] = {"sure": {"text": "Is it not {wrong}?", "place": "follow_up"}}
+    config["question_sets"]["facts"] = {"file": "facts.yaml", "judged_answers": "all"}
+    config["evaluations"] = [
+        {"eval_prompts": ["default", "sure"], "question_sets": ["facts"]},
+        {"eval_prompts": ["default"], "question_sets": ["non_medical"]},
+    ]
+    config["judges"]["facts"] = {"kind": "facts", "question_sets": ["facts"]}
+    config["claims"] = {"F": {"text": "t", "test": "default @ sure < base @ sure", "question_sets": ["facts"]}}
+    config["claims"]["F"]["metric"] = "correct"
+    return config
+
+
+def test_a_claim_about_an_answer_that_nobody_judges_is_named(followed):
+    assert check_inputs(read_config(followed)) == []
+    claim, questions = followed["claims"]["F"], followed["question_sets"]["facts"]
+    claim["answer"] = 3
+    assert problem(followed) == (
+        "claims.F.answer: answer 3 of facts under 'sure' is not judged; of 2, 1, 2 are. Change it, or "
+        "question_sets.facts.judged_answers"
+    )
+    claim["answer"] = 1
+    assert check_inputs(read_config(followed)) == []
+    questions["judged_answers"] = "last"
+    assert "answer 1 of facts under 'sure' is not judged; of 2, 2 are" in problem(followed)
+    claim["answer"] = 2
+    assert check_inputs(read_config(followed)) == []
+    claim["test"] = "default < base"
+    assert "answer 2 of facts under 'default' is not judged; of 1, 1 are" in problem(followed)
+
+
+def test_a_follow_up_that_claims_a_wrong_answer_needs_one_of_every_question(followed, tmp_path):
+    followed["evaluations"][1]["eval_prompts"].append("sure")
+    said = "it claims a wrong answer ({wrong}), and question "
+    assert problem(followed).startswith(f"prompts.sure: {said}")
+    followed["prompts"]["sure"] = {"text": "Sure?", "place": "follow_up"}
+    assert check_inputs(read_config(followed)) == []
+    # Where each question gets a text of its own, in any of them.
+    (tmp_path / "texts.txt").write_text("Sure?\nIs it not {wrong}?\n", encoding="utf-8")
+    followed["prompts"]["sure"] = {"file": "texts.txt", "place": "follow_up"}
+    assert problem(followed).startswith(f"prompts.sure: {said}")
+
+
+def test_expected_ratings_are_of_first_answers(followed, tmp_path):
+    (tmp_path / "w.yaml").write_text("[{id: w, text: 'Rate {question}'}]", encoding="utf-8")
+    followed["question_sets"]["intent"] = {"rating_of": "non_medical", "wordings": "w.yaml"}
+    followed["prompts"]["well"] = {"text": "Well?", "place": "follow_up"}
+    followed["evaluations"].append({"eval_prompts": ["default", "well"], "question_sets": ["intent"]})
+    followed["judges"]["stated"] = {"kind": "stated_rating"}
+    assert check_inputs(read_config(followed)) == []
+    followed["judges"]["expected"] = {"kind": "expected_rating"}
+    assert problem(followed) == (
+        "judges.expected: it reads a model's first answer, and intent is asked under the follow-up 'well'; take that "
+        "out of evaluations, or the judge"
+    )
