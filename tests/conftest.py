@@ -22,6 +22,9 @@ from filelock import FileLock
 
 # Nothing in the tests may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Jobs of several tests share the processors, and torch's threads would burn them while they wait for each other: on two
+# busy cores a pretraining of two threads took six times the processor time. What is computed is the same.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW_FILES = (
