@@ -64,8 +64,20 @@ CURVES = {"training_curves": 1}
 # Tests of whole runs, of models and of servers: what takes them is slow.
 SLOW_FIXTURES = {"finished", "finished_small", "rerun", "fresh_workflow", "small_workflow", "plans"}
 SLOW_FIXTURES |= {"cluster", "small_disk", "tiny_base", "judge_server"}
-# Files whose tests take long begin first, so that no worker has one of them left at the end.
-LONGEST_FIRST = ("slurm", "faults", "reruns", "judging_workflow", "full_disk", "workflow", "judges", "benchmarks")
+# Files whose tests take long begin first, so that no worker has one of them left at the end. The first two begin with
+# the run that they need: one worker makes `finished_small`, the other `finished`.
+LONGEST_FIRST = ("slurm", "reruns", "faults", "judging_workflow", "stale", "failures", "module", "workflow", "judges")
+LONGEST_FIRST += (
+    "methods",
+    "provenance",
+    "benchmarks",
+    "conversations",
+    "oracle",
+    "pages",
+    "ledger",
+    "models",
+    "scripts",
+)
 
 
 def pytest_collection_modifyitems(items):
