@@ -67,17 +67,7 @@ SLOW_FIXTURES |= {"cluster", "small_disk", "tiny_base", "judge_server"}
 # Files whose tests take long begin first, so that no worker has one of them left at the end. The first two begin with
 # the run that they need: one worker makes `finished_small`, the other `finished`.
 LONGEST_FIRST = ("slurm", "reruns", "faults", "judging_workflow", "stale", "failures", "module", "workflow", "judges")
-LONGEST_FIRST += (
-    "methods",
-    "provenance",
-    "benchmarks",
-    "conversations",
-    "oracle",
-    "pages",
-    "ledger",
-    "models",
-    "scripts",
-)
+LONGEST_FIRST += ("methods", "provenance", "benchmarks", "conversations", "oracle", "pages", "ledger", "models")
 
 
 def pytest_collection_modifyitems(items):
