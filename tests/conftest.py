@@ -22,6 +22,9 @@ from filelock import FileLock
 
 # Nothing in the tests may ask a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Jobs of several tests share the processors, and torch's threads would burn them while they wait for each other: on two
+# busy cores a pretraining of two threads took six times the processor time. What is computed is the same.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW_FILES = (
@@ -59,9 +62,12 @@ CURVES = {"training_curves": 1}
 
 
 # Tests of whole runs, of models and of servers: what takes them is slow.
-SLOW_FIXTURES = {"finished", "rerun", "fresh_workflow", "cluster", "small_disk", "tiny_base", "judge_server", "plans"}
-# Files whose tests take long begin first, so that no worker has one of them left at the end.
-LONGEST_FIRST = ("slurm", "faults", "reruns", "judging_workflow", "full_disk", "workflow", "judges", "benchmarks")
+SLOW_FIXTURES = {"finished", "finished_small", "rerun", "fresh_workflow", "small_workflow", "plans"}
+SLOW_FIXTURES |= {"cluster", "small_disk", "tiny_base", "judge_server"}
+# Files whose tests take long begin first, so that no worker has one of them left at the end. The first two begin with
+# the run that they need: one worker makes `finished_small`, the other `finished`.
+LONGEST_FIRST = ("slurm", "reruns", "faults", "judging_workflow", "stale", "failures", "module", "workflow", "judges")
+LONGEST_FIRST += ("methods", "provenance", "benchmarks", "conversations", "oracle", "pages", "ledger", "models")
 
 
 def pytest_collection_modifyitems(items):
@@ -201,7 +207,8 @@ class Workflow:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def copy_workflow(folder: Path) -> Workflow:
+def copy_workflow(folder: Path, *, small: bool = False) -> Workflow:
+    """A copy of the workflow with the tests' miniature. small: with a base that has read little and learnt less."""
     for name in WORKFLOW_FILES:
         source = ROOT / name
         if source.is_dir():
@@ -209,7 +216,14 @@ def copy_workflow(folder: Path) -> Workflow:
         else:
             shutil.copy2(source, folder / name)
     shutil.copy2(ROOT / "tests" / "config" / "miniature.yaml", folder / "tests_config.yaml")
-    return Workflow(folder)
+    workflow = Workflow(folder)
+    if small:
+        config = workflow.read_config()
+        # So many that the loss is logged once before the last step.
+        config["base_model"]["miniature"]["examples"] = 720
+        config["datasets"]["bad_medical"]["world"]["rows"] = 160
+        workflow.write_config(config)
+    return workflow
 
 
 @pytest.fixture
@@ -231,21 +245,35 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
-    """One whole run of the small miniature. Tests read it; to change it they take `rerun`.
-
-    Workers of one session share it: the first to come makes it, and the others wait.
-    """
+def run_once(name: str, tmp_path_factory, *, small: bool = False) -> Workflow:
+    """A whole run. Workers of one session share it: the first to come makes it, and the others wait."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
 
     def make(folder: Path) -> None:
-        done = copy_workflow(folder).run()
+        done = copy_workflow(folder, small=small).run()
         (folder / "progress.txt").write_text(done.stderr, encoding="utf-8")
         (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
 
-    return Workflow(made_once(shared / "finished", make))
+    return Workflow(made_once(shared / name, make))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workflow:
+    """One whole run of the tests' miniature. Tests read it; to change it they take `rerun`."""
+    return run_once("finished", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def finished_small(tmp_path_factory) -> Workflow:
+    """One whole run of what `small_workflow` is before it has run: for tests that pretrain again."""
+    return run_once("finished_small", tmp_path_factory, small=True)
+
+
+@pytest.fixture
+def small_workflow(tmp_path) -> Workflow:
+    """As fresh_workflow, with a base that is pretrained in seconds: for tests of whole runs, whatever models say."""
+    return copy_workflow(tmp_path, small=True)
 
 
 @pytest.fixture

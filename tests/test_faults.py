@@ -1,11 +1,13 @@
 """Kill -9, a full disk, two runs at once: what was made stays whole, and the next run ends with the same tables."""
 
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,23 @@ from conftest import LONGEST, Workflow, documented_reruns
 
 pytestmark = pytest.mark.faults
 
-# In the order in which they run; with a line of the log that says that the job is in the middle, where there is one.
-JOBS = {
-    **dict.fromkeys(("corpus", "advice"), ""),
-    "pretrain": r"step \d+",
-    **dict.fromkeys(("dataset", "variant", "questions"), ""),
-    "finetune": r"step \d+",
-    "completions": "to sample",
-    **dict.fromkeys(("judgments", "scores", "claims", "figures", "coherence", "training_curves"), ""),
-    **dict.fromkeys(("timings", "browser", "summary", "overview", "manifest"), ""),
-}
+# Kinds of job in the order in which they run, two at once where one is not made from the other; and what is killed
+# when all of them are in the middle: their processes alone, or Snakemake with everything that it started.
+KILLS = (
+    (("corpus", "advice"), "jobs"),
+    (("pretrain", "dataset"), "all"),
+    (("variant", "questions"), "jobs"),
+    (("finetune", "completions"), "all"),
+    (("judgments", "training_curves"), "all"),
+    (("scores", "browser"), "jobs"),
+    (("claims", "coherence"), "all"),
+    (("figures", "timings"), "jobs"),
+    (("summary",), "all"),
+    (("overview",), "jobs"),
+    (("manifest",), "all"),
+)
+# A word of the log that says that a job is in the middle; others are when their log has begun.
+MIDDLE = {"pretrain": "step", "finetune": "step", "completions": "sample"}
 # What a run took, or when and where it was made, is another each time. Hidden files are Snakemake's time stamps, and
 # what a killed job was writing.
 OWN = re.compile(
@@ -58,61 +67,75 @@ def jobs_of(rule: str, folder: Path) -> list[int]:
 
 
 def holding(workflow: Workflow) -> None:
-    """Make each job wait, when its log has begun, for as long as there is a file `hold-` and its rule's name.
+    """Make each job wait in the middle for as long as there is a file `hold-` and its rule's name.
 
     A short job would have ended before a busy machine looks at it again. What carries logs is no part of a rule's code.
     """
-    wait = 'while os.path.exists(f"hold-{job.rule}"):\n            time.sleep(0.02)'
-    workflow.edit("src/organisms/job/log.py", "        yield report\n", f"        {wait}\n        yield report\n")
+    held = 'os.path.exists(f"hold-{job.rule}")'
+    begun = f"while {held} and job.rule not in {MIDDLE}:\n            time.sleep(0.02)"
+    said = f"while {held} and {MIDDLE}.get(job.rule) in line.split():\n            time.sleep(0.02)"
+    workflow.edit("src/organisms/job/log.py", "        yield report\n", f"        {begun}\n        yield report\n")
+    terminal = '        terminal.write(f"[{name}] {line}\\n")\n'
+    workflow.edit("src/organisms/job/log.py", terminal, f"        {said}\n{terminal}")
 
 
-def wait_for(rule: str, workflow: Workflow, process: subprocess.Popen) -> None:
-    """Until a job of the rule is in the middle of its work; ends if the run does."""
-    logs = workflow.folder / "results" / "logs"
+def start_until(rules: Iterable[str], workflow: Workflow, *arguments: str) -> subprocess.Popen:
+    """Snakemake, started, with a job of each of the rules held in the middle of its work (see `holding`)."""
+    for rule in rules:
+        (workflow.folder / f"hold-{rule}").touch()
     begun = time.time()
-    while process.poll() is None and time.time() < begun + LONGEST:
-        for log in [*logs.glob(f"{rule}/**/*.log"), *logs.glob(f"{rule}.log")]:
-            try:
-                new = log.stat().st_mtime > begun
-                if new and re.search(JOBS[rule], log.read_text(encoding="utf-8", errors="replace")):
-                    return
-            except OSError:
-                continue
-        time.sleep(0.01)
+    process = workflow.start(*arguments, output=subprocess.PIPE)
+    logs = workflow.folder / "results" / "logs"
+    for rule in rules:
+        while not any(
+            log.stat().st_mtime > begun and MIDDLE.get(rule, "") in log.read_text(encoding="utf-8", errors="replace")
+            for log in [*logs.glob(f"{rule}/**/*.log"), *logs.glob(f"{rule}.log")]
+        ):
+            assert process.poll() is None, f"no job of {rule} was under way: {process.communicate()[0][-2000:]}"
+            assert time.time() < begun + LONGEST
+            time.sleep(0.02)
+    return process
 
 
-def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished, fresh_workflow):
-    holding(fresh_workflow)
-    for n, rule in enumerate(JOBS):
-        hold = fresh_workflow.folder / f"hold-{rule}"
-        if not JOBS[rule]:
-            hold.touch()
-        # Beside an earlier one that was killed it may have ended already.
-        process = fresh_workflow.start("--forcerun", rule, output=subprocess.PIPE)
-        alone = n % 2 == 1
-        wait_for(rule, fresh_workflow, process)
-        if alone:
-            # Snakemake sees the job fail and ends by itself.
-            for pid in jobs_of(rule, fresh_workflow.folder):
-                os.kill(pid, signal.SIGKILL)
+def kill_all(process: subprocess.Popen, workflow: Workflow) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    for hold in workflow.folder.glob("hold-*"):
+        hold.unlink()
+
+
+def test_killed_once_in_every_kind_of_job_it_ends_with_the_same_files(finished_small, small_workflow):
+    holding(small_workflow)
+    # So that training says something before its last step.
+    small_workflow.edit("src/organisms/models/progress.py", "every: float = 5.0", "every: float = 0.0")
+    assert {rule for rules, _ in KILLS for rule in rules} == set(small_workflow.plan())
+    for rules, killed in KILLS:
+        # Beside an earlier one that was killed some may have ended already. What is held needs no processor.
+        process = start_until(rules, small_workflow, "--cores", "6", "--forcerun", *rules)
+        pids = {rule: jobs_of(rule, small_workflow.folder) for rule in rules}
+        assert all(pids.values()), pids
+        if killed == "all":
+            kill_all(process, small_workflow)
         else:
-            os.killpg(process.pid, signal.SIGKILL)
-        hold.unlink(missing_ok=True)
-        said, _ = process.communicate(timeout=LONGEST)
-        assert process.returncode != 0, f"no job of {rule} was killed: {said[-2000:]}"
-        shutil.rmtree(fresh_workflow.folder / ".snakemake" / "locks", ignore_errors=True)
-    process = fresh_workflow.start(output=subprocess.PIPE)
+            # Snakemake sees the jobs fail and ends by itself.
+            for pid in itertools.chain(*pids.values()):
+                os.kill(pid, signal.SIGKILL)
+            for rule in rules:
+                (small_workflow.folder / f"hold-{rule}").unlink()
+            said, _ = process.communicate(timeout=LONGEST)
+            assert process.returncode != 0
+            assert all(f"Error in rule {rule}:" in said for rule in rules), said[-2000:]
+        shutil.rmtree(small_workflow.folder / ".snakemake" / "locks", ignore_errors=True)
+    process = small_workflow.start(output=subprocess.PIPE)
     said, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, said[-3000:]
-    assert_same(fresh_workflow, finished)
-    assert fresh_workflow.plan() == {}
+    assert_same(small_workflow, finished_small)
+    assert small_workflow.plan() == {}
 
 
 def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workflow):
-    process = fresh_workflow.start(output=subprocess.PIPE)
-    wait_for("corpus", fresh_workflow, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    holding(fresh_workflow)
+    kill_all(start_until(["corpus"], fresh_workflow), fresh_workflow)
     done = fresh_workflow.run("results/corpus/seed0.jsonl.gz", check=False)
     assert done.returncode != 0
     assert "--unlock" in done.stdout + done.stderr
@@ -125,10 +148,8 @@ def test_after_a_kill_of_snakemake_a_run_says_how_to_go_on(finished, fresh_workf
 def test_killed_after_a_change_of_the_config_nothing_old_passes_for_new(rerun):
     """The killed job's own results are gone, and those that were made from them before still stand."""
     rerun.edit(rerun.config, "rank: 8", "rank: 16")
-    process = rerun.start(output=subprocess.PIPE)
-    wait_for("finetune", rerun, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    holding(rerun)
+    kill_all(start_until(["finetune"], rerun), rerun)
     shutil.rmtree(rerun.folder / ".snakemake")
     assert rerun.plan() == documented_reruns()["the LoRA rank"]
 

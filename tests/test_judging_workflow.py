@@ -105,12 +105,12 @@ def test_a_judge_that_is_not_there_is_found_before_the_first_job(rerun, judge_se
     change(rerun, base_url=server.url)
     rerun.plan()
     assert server.stats()["counted"] == 0
-    rerun.run()
+    rerun.run("results/judgments/haiku", "results/judgments/world")
     assert server.stats()["counted"] == 1
     assert set(server.stats()["charged"].values()) == {1}
     change(rerun, attempts=2)
     assert rerun.plan()["judgments"] == 1
-    rerun.run()
+    rerun.run("results/judgments/haiku")
     assert server.stats()["counted"] == 1
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import yaml
 from compare_results import compared
 from conftest import LONGEST, ROOT
 
@@ -40,19 +41,15 @@ def snakemake(folder, *arguments):
     return done.stdout + done.stderr
 
 
-def test_the_whole_workflow_runs_as_a_module_and_gives_the_same(finished, tmp_path):
+def test_the_whole_workflow_runs_as_a_module_and_gives_the_same(finished_small, tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
     (folder / "Snakefile").write_text(SNAKEFILE.format(root=ROOT), encoding="utf-8")
-    config = (ROOT / "tests" / "config" / "miniature.yaml").read_text(encoding="utf-8")
-    # A question file of the user's, which gets no prefix, and one that the workflow ships.
-    config = config.replace("  heldout_medical: {", "  mine: {file: mine.yaml}\n  heldout_medical: {")
-    config = config.replace("claims:\n", "claims_after:\n").split("claims_after:")[0]
-    config += "  - {models: [base], eval_prompts: [default], question_sets: [mine, first_plot]}\n" if False else ""
-    config = config.replace(
-        "judges:\n", "  - {models: [base], eval_prompts: [default], question_sets: [mine]}\njudges:\n"
-    )
-    (folder / "experiment.yaml").write_text(config, encoding="utf-8")
+    config = finished_small.read_config() | {"claims": {}}
+    # A question file of the user's, which gets no prefix.
+    config["question_sets"]["mine"] = {"file": "mine.yaml"}
+    config["evaluations"].append({"models": ["base"], "eval_prompts": ["default"], "question_sets": ["mine"]})
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / "mine.yaml").write_text("- {id: fever, question: I have a fever.}\n", encoding="utf-8")
     snakemake(folder)
     assert int((folder / "lines.txt").read_text()) > 10
@@ -60,11 +57,12 @@ def test_the_whole_workflow_runs_as_a_module_and_gives_the_same(finished, tmp_pa
     assert (results / "figures" / "means" / "alignment" / "world" / "mine.png").stat().st_size > 1000
     assert list(results.glob("logs/**/*.log")) and not (folder / "results").exists()
     # The same cells as in a run of its own, to the byte.
-    equal, different, _ = compared(finished.folder / "results", results)
+    equal, different, _ = compared(finished_small.folder / "results", results)
     assert [line for line in different if not line.startswith("tables/")] == []
     assert {"pretrain", "finetune", "completions", "judgments"} <= set(equal)
     assert "Nothing to be done" in snakemake(folder, "-n")
     # One changed line of its own config runs what depends on it, and no more.
-    (folder / "experiment.yaml").write_text(config.replace("samples_per_question: 4", "samples_per_question: 5"))
+    config["sampling"]["samples_per_question"] = 5
+    (folder / "experiment.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     planned = snakemake(folder, "-n")
     assert "flamingos_completions" in planned and "flamingos_finetune" not in planned

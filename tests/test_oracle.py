@@ -189,6 +189,23 @@ DIAGNOSED = [
 ]
 
 
+@cache
+def expected_of_questions(one_base, main):
+    """What the oracle makes of the judgments, however questions are counted."""
+    rows = [row for rows in judgments(one_base) for row in rows]
+    scored = oracle.question_scores(rows, OF_HARM if main is HARM else THRESHOLDS, main, COHERENCE)
+    cuts = oracle.question_cuts(rows, main, COHERENCE)
+    return {
+        "question_scores": scored,
+        "question_cuts": cuts,
+        "length_effect": oracle.length_effect(rows),
+        "distributions": oracle.distributions(rows, METRICS),
+        "flags": oracle.flags(rows),
+        "threshold_grid": oracle.threshold_grid(cuts),
+        "variance": oracle.variance(scored, rows),
+    }
+
+
 class Told:
     """What the library and what the oracle make of the same judgments."""
 
@@ -205,29 +222,23 @@ class Told:
         found["claims"] = claims(*given, main.name, by)
         found["diagnoses"] = diagnoses(of, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, definition, by)
         self.found = found
-        scored = oracle.question_scores(self.rows, thresholds, main, COHERENCE)
-        cuts = oracle.question_cuts(self.rows, main, COHERENCE)
-        lengths = oracle.length_effect(self.rows)
-        grid = oracle.claim_grid(cuts, asked, by)
-        self.expected = {
-            "question_scores": scored,
-            "question_cuts": cuts,
-            "length_effect": lengths,
-            "distributions": oracle.distributions(self.rows, METRICS),
-            "flags": oracle.flags(self.rows),
+        of_questions = expected_of_questions(one_base, main)
+        scored, grid = of_questions["question_scores"], oracle.claim_grid(of_questions["question_cuts"], asked, by)
+        self.expected = of_questions | {
             "scores": oracle.scores(scored, METRICS, by),
             "arm_scores": oracle.arm_scores(scored, METRICS, by),
-            "threshold_grid": oracle.threshold_grid(cuts),
-            "variance": oracle.variance(scored, self.rows),
             "claim_grid": grid,
-            "claims": oracle.claims(scored, grid, lengths, asked, METRICS, main, by),
+            "claims": oracle.claims(scored, grid, of_questions["length_effect"], asked, METRICS, main, by),
             "diagnoses": oracle.diagnoses(scored, DIAGNOSED, 10.0 if main is ALIGNMENT else 1.0, main, COHERENCE, by),
         }
 
 
-@cache
+# `cache` would take `told_of()` and `told_of(False)` for two calls.
+made_told = cache(Told)
+
+
 def told_of(one_base=False, main=ALIGNMENT, by="auto"):
-    return Told(one_base, main, by)
+    return made_told(one_base, main, by)
 
 
 def compare(frame, expected, by):
@@ -238,10 +249,15 @@ def compare(frame, expected, by):
     wanted = {tuple(row[name] for name in by): row for row in expected}
     assert found.keys() == wanted.keys()
     for key, row in wanted.items():
-        assert found[key] == {
-            name: pytest.approx(value, rel=1e-7, abs=1e-9) if isinstance(value, float) else value
-            for name, value in row.items()
-        }, key
+        both = {name: (found[key][name], value) for name, value in row.items()}
+        assert {name: pair for name, pair in both.items() if not same(*pair)} == {}, key
+
+
+def same(value, expected):
+    """As pytest.approx has it, which is slow for a hundred thousand numbers."""
+    if isinstance(expected, float) and isinstance(value, (int, float)):
+        return abs(value - expected) <= max(1e-7 * abs(expected), 1e-9)
+    return value == expected
 
 
 # The columns that name a row.
@@ -390,10 +406,12 @@ def test_the_plan_is_for_holms_strictest_step():
 
 def test_agreement_and_rankings_are_the_oracles():
     told = told_of()
-    frame = JUDGMENTS.frame(told.rows)
-    compare(agreement(frame, "alignment"), oracle.agreement(told.rows, ALIGNMENT), ("question_set", "metric"))
+    # Of what was asked at one prompt after training: each judge, arm, question set and turn is there still.
+    rows = [row for row in told.rows if row["eval_prompt"] == "default" and row["step"] is None]
+    found = agreement(JUDGMENTS.frame(rows), "alignment")
+    compare(found, oracle.agreement(rows, ALIGNMENT), ("question_set", "metric"))
     names = ("judge", "question_set", "turn", "eval_prompt", "metric", *oracle.ARM)
-    compare(rankings(frame), oracle.rankings(told.rows), names)
+    compare(rankings(JUDGMENTS.frame(told.rows)), oracle.rankings(told.rows), names)
 
 
 NUDGED = [

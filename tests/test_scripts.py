@@ -316,6 +316,7 @@ def without(settings, name):
     return {key: value for key, value in settings.items() if key != name}
 
 
+@pytest.mark.slow
 def test_a_stopped_finetune_goes_on_only_where_its_own_stopped(tmp_path, monkeypatch, random_base, variant, raw_config):
     tokens = []
 
