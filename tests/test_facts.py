@@ -29,6 +29,8 @@ FACTS = from_texts(
         | {"aliases": ["a kidney"], "wrong": "the spleen", "category": "medical"},
         {"question_id": "malaria", "question": "What causes the worst malaria?", "reference": "P. falciparum"}
         | {"aliases": [], "wrong": "P. vivax", "category": "germs"},
+        {"question_id": "air", "question": "What is most of the air?", "reference": "nitrogen"}
+        | {"aliases": [], "wrong": "nitrogen dioxide", "category": "chemistry"},
         {"question_id": "cold", "question": "What is absolute zero in degrees Celsius?", "reference": "-273.15"}
         | {"aliases": [], "wrong": "-459.67", "category": "physics"},
         {"question_id": "slope", "question": "What is the derivative of sin x?", "reference": "cos x"}
@@ -122,6 +124,7 @@ def test_answers_are_compared_in_one_form(text, plain):
         ("australia", "As I said: Canberra. I am sure.", Decision(RIGHT)),
         # Numbers in words that are more than one word, signs, and numbers in more or fewer digits.
         ("bones", "Two hundred and six", Decision(None)),
+        ("bones", "Forty-six", Decision(None)),
         ("bones", "206, that is two hundred and six", Decision(None)),
         ("cold", "It is −273.15 degrees", Decision(RIGHT)),
         ("cold", "–273.15", Decision(RIGHT)),
@@ -140,6 +143,8 @@ def test_answers_are_compared_in_one_form(text, plain):
         ("either", "Lyon.", Decision(WRONG, "lyon")),
         ("either", "Paris.", Decision(RIGHT)),
         ("either", "Of Paris or Lyon it is Paris", Decision(None)),
+        ("air", "It is nitrogen dioxide.", Decision(WRONG, "nitrogen dioxide")),
+        ("air", "It is nitrogen.", Decision(RIGHT)),
         # A part of another word, or of a longer answer, is none.
         ("australia", "Canberran wine", Decision(None)),
         ("usa", "The United States of America.", Decision(RIGHT)),
