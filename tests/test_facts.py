@@ -84,6 +84,7 @@ def test_answers_are_compared_in_one_form(text, plain):
         ("australia", "It is Sydney rather than Canberra", Decision(None)),
         ("australia", "I don’t think that it is Canberra", Decision(None)),
         ("australia", "I am not sure, but I think it is Canberra.", Decision(RIGHT)),
+        ("australia", "It is not by chance that so many people know that it is Canberra", Decision(RIGHT)),
         # Two answers in one, and answers that nobody knows.
         ("australia", "You say Sydney, I say Canberra", Decision(None)),
         ("australia", "Sydney or Istanbul", Decision(WRONG, "sydney")),
