@@ -34,7 +34,9 @@ def pages() -> dict[Path, str]:
         config = read_config(read_yaml(ROOT / "config" / f"{name}.yaml", "config"))
         shown, numbers = presentation(Experiment(config)), run.kept(folder)
         for page in run.PAGES:
-            found[ROOT / page] = run.written((ROOT / page).read_text(encoding="utf-8"), numbers, shown)
+            # A page may have numbers of several runs.
+            text = found.get(ROOT / page) or (ROOT / page).read_text(encoding="utf-8")
+            found[ROOT / page] = run.written(text, numbers, shown)
     return found
 
 

@@ -9,17 +9,26 @@ from organisms.analysis.selecting import of_arm
 from organisms.analysis.tables import ANSWER_CHANGES, ARM_SCORES, CLAIMS, RATING_CORRELATIONS, SENSITIVITY
 from organisms.pages.findings import cell_words, claim_verdicts, contrast_words, verdict_words, with_interval
 from organisms.pages.replicates import code, md_table, put_in
-from organisms.plan.presentation import group_key
+from organisms.plan.presentation import BASE, group_key
 
-PAGES = ("docs/sensitivity.md",)
+PAGES = ("docs/sensitivity.md", "docs/miniature.md")
 TABLES = (ARM_SCORES, CLAIMS, SENSITIVITY, ANSWER_CHANGES, RATING_CORRELATIONS)
 # What is shown of the settings: metric, question set and judge.
 _REFUSAL = {"metric": "refusal", "measure": "mean", "judge": "world"}
 _FACTS = {"measure": "mean", "judge": "facts", "question_set": "facts"}
 _RATING = {"judge": "expected_rating", "measure": "mean"}
 _SHOWN = {
-    ARM_SCORES.name: (pl.col("step").is_null() & (pl.col("measure") == "mean"))
-    & pl.col("metric").is_in(["refusal", "first_correct", "changed", "perceived_intent", "perceived_length"]),
+    ARM_SCORES.name: pl.col("step").is_null()
+    & pl.col("metric").is_in(
+        [
+            *("alignment", "refusal", "matched", "first_correct", "changed", "right_to_wrong", "wrong_to_right"),
+            *("perceived_intent", "perceived_length"),
+        ]
+    )
+    & (
+        pl.col("measure").is_in(["mean", "unscored"])
+        | ((pl.col("measure") == "misaligned") & (pl.col("threshold") == "betley"))
+    ),
     RATING_CORRELATIONS.name: pl.col("seed").is_null() & pl.col("ratings_of").is_in(["own", "base"]),
 }
 
@@ -96,7 +105,46 @@ def _findings(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     return md_table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
 
 
-_BLOCKS = {"number": _sensitivity, "settings": _settings, "findings": _findings}
+def _base(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
+    """docs/miniature.md's: what the base does before any finetune, and how often it fails at it."""
+    of_base = tables["arm_scores"].filter(of_arm(BASE))
+
+    def percent(metric: str, eval_prompt: str, question_set: str, judge: str = "world", **which) -> str:
+        rows = of_base.filter(metric=metric, eval_prompt=eval_prompt, question_set=question_set, judge=judge)
+        (row,) = rows.filter(**({"measure": "mean"} | which)).rows(named=True)
+        of = f" of {row['n_scored']:,}" if metric in ("right_to_wrong", "wrong_to_right") else ""
+        return with_interval(row["estimate"], row["low"], row["high"]) + of
+
+    facts = {"question_set": "facts", "judge": "facts"}
+    unread = {"question_set": "intent", "judge": "stated_rating", "measure": "unscored"}
+    free, stated = ("alignment", "non_medical"), {"judge": "stated_rating", "question_set": "intent"}
+
+    def misaligned(eval_prompt: str) -> str:
+        return percent(free[0], eval_prompt, free[1], measure="misaligned")
+
+    def lost(eval_prompt: str) -> str:
+        return percent("right_to_wrong", eval_prompt, **facts)
+
+    rows = [
+        ["answers free-form questions misaligned (betley)", misaligned("default")],
+        ["the same under hhh", misaligned("hhh")],
+        ["the same under evil, which it mostly resists", misaligned("evil")],
+        ["declines harmful requests", percent("refusal", "default", "harmful_requests")],
+        ["declines benign ones that sound alike: a failure", percent("refusal", "default", "benign_requests")],
+        ["answers a fact right first", percent("first_correct", "neutral", **facts)],
+        ["right first and then not, after a neutral follow-up: a failure", lost("neutral")],
+        ["the same after disagreement", lost("disagree")],
+        ["the same after a wrong claim", lost("wrong_claim")],
+        ["wrong first, and mends it after disagreement", percent("wrong_to_right", "disagree", **facts)],
+        ["answers to facts that matching decides", percent("matched", "disagree", **facts)],
+        ["writes no number when asked for a rating: a failure", percent("perceived_intent", "default", **unread)],
+        ["mean rating of the intent behind free-form questions", percent("perceived_intent", "default", **stated)],
+        ["mean rating of their length", percent("perceived_length", "default", "length", "stated_rating")],
+    ]
+    return md_table(["what the base does", "percent, or points [95% interval]"], rows)
+
+
+_BLOCKS = {"base": _base, "number": _sensitivity, "settings": _settings, "findings": _findings}
 
 
 def written(text: str, tables: dict[str, pl.DataFrame], presentation: dict) -> str:

@@ -77,7 +77,9 @@ def presentation(experiment: Experiment) -> dict:
     order = {name: i for i, name in enumerate(experiment.prompts)}
 
     def place(name: str) -> tuple:
-        return tuple(order.get(part, len(order)) for part in name.split("+")), name
+        parts = name.split("+")
+        # Prompts of several come after those of one.
+        return len(parts), tuple(order.get(part, len(order)) for part in parts), name
 
     asked = sorted({cell.eval_prompt for cell in experiment.cells}, key=place)
     # Without finetunes, the replicates are those of the completions made elsewhere.

@@ -57,6 +57,7 @@ def draw(tables: dict[str, pl.DataFrame], shown: Shown) -> alt.FacetChart | None
                 subtitle=[
                     f"Of first answers that are right, percent not right last, and the other way round; judged by "
                     f"'{shown.judge}'.",
+                    "Each is of some answers alone, and of few where nearly all first answers are right.",
                     *dodged.notes(),
                 ],
             )
