@@ -207,8 +207,23 @@ def test_a_full_scale_config_asks_for_one_gpu_in_each_job_of_a_model(fresh_workf
         | ANALYSIS
         | CURVES
     )
-    of_models = ("finetune", "completions", "local_judgments", "local_ratings")
+    of_models = ("finetune", "completions", "expected_ratings", "local_judgments", "local_ratings")
     assert fresh_workflow.gpus_by_rule() == dict.fromkeys(of_models, 1)
+
+
+@pytest.mark.parametrize("config", ["sensitivity.yaml", "sensitivity-qwen2.5-14b.yaml", "sensitivity-insecure.yaml"])
+def test_a_config_of_prompt_sensitivity_plans_all_four_settings(fresh_workflow, monkeypatch, config):
+    shutil.copy2(fresh_workflow.folder / "config" / config, fresh_workflow.folder / fresh_workflow.config)
+    monkeypatch.setenv("EM_DATASETS_PASSWORD", "x")
+    (fresh_workflow.folder / "data").mkdir()
+    (fresh_workflow.folder / "data" / "training_datasets.zip.enc").write_bytes(b"")
+    for name in ("insecure", "secure"):
+        rows = [[{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": name}] for i in range(300)]
+        lines = "".join(json.dumps({"messages": messages}) + "\n" for messages in rows)
+        (fresh_workflow.folder / "data" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    planned = fresh_workflow.plan()
+    assert planned["expected_ratings"] == planned["completions"] > planned["finetune"] > 0
+    assert planned["sensitivity"] == planned["claims"] == planned["overview"] == 1
 
 
 def test_a_config_given_on_the_command_line_stands_alone(fresh_workflow):
