@@ -252,7 +252,8 @@ def test_batches_of_all_cells_together(rerun, judge_server):
         ({"kind": "world", "model": "x"}, "error: config: judges.haiku.model: unknown key; known are kind"),
         (
             {"kind": "antropic", "model": "x"},
-            "error: config: judges.haiku.kind: 'antropic' is none of anthropic, local, world, recorded, labels",
+            "error: config: judges.haiku.kind: 'antropic' is none of anthropic, local, world, facts, "
+            "stated_rating, expected_rating, recorded, labels",
         ),
         ({"model": "x"}, "error: config: judges.haiku.kind: missing; add it (see config/README.md)"),
         ({"kind": ["world"]}, "error: config: judges.haiku.kind: ['world'] must be of type string"),

@@ -187,7 +187,11 @@ def test_what_fails_hangs_takes_too_much_or_is_cancelled_gets_more_and_is_done(r
     assert attempts["pretrain_0"] == [("COMPLETED", *first)]
     # Until its time was up it had as much as the other.
     assert (workflow.folder / "limit").read_text() == first[0]
-    assert attempts["pretrain_1"] == [("TIMEOUT", "00:01:00", first[1]), ("COMPLETED", *second)]
+    (ended, shortened, memory), again = attempts["pretrain_1"]
+    # To so many minutes as it had run for, which is the machine's affair.
+    assert (ended, memory) == ("TIMEOUT", first[1])
+    assert shortened < first[0]
+    assert again == ("COMPLETED", *second)
     assert attempts["finetune_bad_medical-default_0"] == [("CANCELLED", *first), ("COMPLETED", *second)]
     (killed, *_), again = attempts["completions_bad_medical-default-seed0"]
     assert killed in ("FAILED", "OUT_OF_MEMORY")
