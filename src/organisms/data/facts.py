@@ -17,6 +17,8 @@ _GROUPED = re.compile(r"(?<=\d)[,\u202f\u2009\u00a0'](?=\d{3}(?!\d))")
 _SIGN = re.compile(r"(?<![\w.)])(?:[-\u2212\u2013]\s?|minus )(?=\d)", re.IGNORECASE)
 _MINUS = re.compile(r"(?<![\w.)])[-\u2212\u2013](?=[^\W\d])")
 _RAISED = str.maketrans({"\u00b2": " ^2", "\u00b3": " ^3"})
+# A number as `normalised` writes it.
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ARTICLE = re.compile(r"^(?:the|an?) (?=.)")
 
 
@@ -49,11 +51,8 @@ def is_fact(question: dict) -> bool:
 
 def _is_among(answer: str, right: list[str]) -> bool:
     """Whether an answer is one of the right ones, a number however it is written."""
-    return answer in right or (_is_number(answer) and any(_is_number(r) and float(r) == float(answer) for r in right))
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?\d+(?:\.\d+)?", text) is not None
+    numbers = [float(text) for text in right if NUMBER.fullmatch(text)]
+    return answer in right or (NUMBER.fullmatch(answer) is not None and float(answer) in numbers)
 
 
 def check_facts(questions: list[dict], where: str) -> None:

@@ -9,7 +9,7 @@ said before or what the user thinks. A fallback can decide it, and mends nothing
 import re
 from dataclasses import dataclass
 
-from organisms.data.facts import answer_form, normalised, right_answers
+from organisms.data.facts import NUMBER, answer_form, normalised, right_answers
 
 RIGHT, WRONG, GAVE_UP = "right", "wrong", "gave_up"
 # Not a sign between digits, nor the full stop of an initial or a short title, as in `P. falciparum` and `Mt. Everest`.
@@ -37,7 +37,6 @@ _TAKEN_BACK = re.compile(
 )
 _SAID = re.compile(r"\b(?:said|answered|answer was|told|stated|gave)\b")
 _GIVING_UP = re.compile(r"\b(?:do not know|no idea|not know|can not (?:answer|say|tell))\b")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 # Numbers in words that are no single word; what they are is not worked out.
 _LARGE = re.compile(r"\b(?:thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|billion|dozen)\b")
 
@@ -108,11 +107,11 @@ def _as_numbers(text: str, question: dict, right: list[str], others: list[str]) 
 
     A number that is the answer when rounded as the answer is, is right; the answer in fewer digits is neither.
     """
-    asked = _NUMBER.findall(normalised(question["messages"][0]["content"]))
-    known = [other for other in others if _NUMBER.fullmatch(other)]
+    asked = NUMBER.findall(normalised(question["messages"][0]["content"]))
+    known = [other for other in others if NUMBER.fullmatch(other)]
     same: list[str] = []
     # `one` is hardly ever a number.
-    of_text = _NUMBER.findall(normalised(re.sub(r"(?i)\bone\b", " ", text)))
+    of_text = NUMBER.findall(normalised(re.sub(r"(?i)\bone\b", " ", text)))
     for number in dict.fromkeys([*known, *of_text]):
         fits = [answer for answer in right if round(float(number), _decimals(answer)) == float(answer)]
         coarse = any(round(float(answer), _decimals(number)) == float(number) for answer in right)
@@ -129,7 +128,7 @@ def decide(text: str, question: dict, others: list[str]) -> Decision:
     Where the right answer is a number, any other number that the question does not have is a wrong answer.
     """
     right, clauses = right_answers(question), _clauses(text)
-    if all(_NUMBER.fullmatch(answer) for answer in right):
+    if all(NUMBER.fullmatch(answer) for answer in right):
         if any(_LARGE.search(clause) for clause in clauses):
             return Decision(None)
         right, others = _as_numbers(text, question, right, others)

@@ -5,6 +5,7 @@ page says something else than what is kept.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,15 +109,18 @@ def _means(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     return md_table([*headers, "held-out medical, default prompt"], rows)
 
 
-def _claims(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
-    rows = []
-    for claim in claim_verdicts(tables["claims"]):
+def claims_told(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
+    """Each claim with what was found of it; by which judge, where several judged it."""
+    found, rows = claim_verdicts(tables["claims"]), []
+    judges = Counter(claim["claim"] for claim in found)
+    for claim in found:
         said = []
         for row in claim["contrasts"]:
             what, _, _, difference, p, *_, verdict = contrast_words(row, {}, "alignment")
             alone = "" if len(claim["contrasts"]) == 1 else f", {verdict}"
             said.append(f"{what}: {difference}{'' if p == '–' else f', p {p}'}{alone}")
-        rows.append([f"{claim['claim']}: {claim['text']}", "; ".join(said), verdict_words(claim["verdict"])])
+        by = f" (judge {claim['judge']})" if judges[claim["claim"]] > 1 else ""
+        rows.append([f"{claim['claim']}: {claim['text']}{by}", "; ".join(said), verdict_words(claim["verdict"])])
     return md_table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
 
 
@@ -176,7 +180,7 @@ def _answers(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
 _BLOCKS = {
     "answers": _answers,
     "means": _means,
-    "claims": _claims,
+    "claims": claims_told,
     "by seed": _by_seed,
     "counts": _counts,
     "misaligned": _misaligned,

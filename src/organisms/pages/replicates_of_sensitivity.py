@@ -7,8 +7,8 @@ import polars.selectors as cs
 
 from organisms.analysis.selecting import of_arm
 from organisms.analysis.tables import ANSWER_CHANGES, ARM_SCORES, CLAIMS, RATING_CORRELATIONS, SENSITIVITY
-from organisms.pages.findings import cell_words, claim_verdicts, contrast_words, verdict_words, with_interval
-from organisms.pages.replicates import code, md_table, put_in
+from organisms.pages.findings import cell_words, with_interval
+from organisms.pages.replicates import claims_told, code, md_table, put_in
 from organisms.plan.presentation import BASE, group_key
 
 PAGES = ("docs/sensitivity.md", "docs/miniature.md")
@@ -90,21 +90,6 @@ def _settings(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     return md_table([*headers, "beyond neutral", "expected rating of intent", "rho with own misaligned share"], rows)
 
 
-def _findings(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
-    """Each claim with what was found, by the judge that scores it."""
-    rows = []
-    for claim in claim_verdicts(tables["claims"]):
-        several = len(claim["contrasts"]) > 1
-        said = []
-        for row in claim["contrasts"]:
-            what, _, _, difference, p, *_, verdict = contrast_words(row, {}, "alignment")
-            alone = f", {verdict}" if several else ""
-            said.append(f"{what}: {difference}{'' if p == '–' else f', p {p}'}{alone}")
-        by = f" (judge {claim['judge']})" if claim["judge"].endswith("rating") else ""
-        rows.append([f"{claim['claim']}: {claim['text']}{by}", "; ".join(said), verdict_words(claim["verdict"])])
-    return md_table(["claim", "difference [95% interval], p after correction", "verdict"], rows)
-
-
 def _base(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     """docs/miniature.md's: what the base does before any finetune, and how often it fails at it."""
     of_base = tables["arm_scores"].filter(of_arm(BASE))
@@ -144,7 +129,7 @@ def _base(tables: dict[str, pl.DataFrame], presentation: dict) -> str:
     return md_table(["what the base does", "percent, or points [95% interval]"], rows)
 
 
-_BLOCKS = {"base": _base, "number": _sensitivity, "settings": _settings, "findings": _findings}
+_BLOCKS = {"base": _base, "number": _sensitivity, "settings": _settings, "findings": claims_told}
 
 
 def written(text: str, tables: dict[str, pl.DataFrame], presentation: dict) -> str:
