@@ -81,12 +81,11 @@ class Bars:
     def notes(self) -> list[str]:
         """The lines of a caption on what bars, points, ticks and lines are."""
         ticks = " Black tick: the base model under the same prompt, with its interval." if len(self.controls) else ""
-        every = len(self.single) == len(self.order)
         return [
             *asked_notes(self.bars["asked"]),
             *elsewhere_note(self.order, self.presentation),
             f"Points: single questions.{ticks}",
-            seeds_note(self.presentation["n_seeds"], self.single, every),
+            seeds_note(self.order, self.presentation),
         ]
 
     def x(self, axis: alt.Axis | None = None) -> alt.X:

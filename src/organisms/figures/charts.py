@@ -22,6 +22,7 @@ from organisms.figures.html import page
 from organisms.job.files import whole_file
 from organisms.plan.arms import DEFAULT_METHOD
 from organisms.plan.metrics import Metric, in_digits
+from organisms.plan.presentation import of_one_model
 
 # Letters that these do not have are drawn from whatever installed font has them, and as boxes if none has.
 FONT = "DejaVu Sans, Arial, Noto Sans, Noto Sans CJK SC, sans-serif"
@@ -200,17 +201,15 @@ def mean_tooltips(metric: Metric) -> list[alt.Tooltip]:
     ]
 
 
-def seeds_note(n_seeds: int, single: Sequence[str] = (), every: bool = False) -> str:
-    """What a caption says of the seeds behind intervals.
-
-    single: labels of groups of which all seeds share one model. every: whether all that is shown is such a group.
-    """
-    if n_seeds > 1 and every:
+def seeds_note(shown: Sequence[str], presentation: dict, marks: str = "bars") -> str:
+    """What a caption says of the seeds behind intervals. shown: labels of the groups. marks: what they are drawn as."""
+    n_seeds, single = presentation["n_seeds"], [label for label in of_one_model(presentation) if label in shown]
+    if n_seeds > 1 and len(single) == len(shown):
         return "Intervals: 95%, over the questions: one model each, which all seeds share."
     if n_seeds > 1:
         of_one = f" One model, so over the questions only: {', '.join(single)}." if single else ""
         return f"Intervals: 95%, over {n_seeds} seeds and the questions.{of_one}"
-    return "ONE SEED: intervals are over questions only; another seed can change the bars by more."
+    return f"ONE SEED: intervals are over questions only; another seed can change the {marks} by more."
 
 
 def empty_figure(text: str) -> alt.Chart:

@@ -6,7 +6,6 @@ import polars as pl
 from organisms.figures.bars import prompt_axis
 from organisms.figures.charts import group_points, seeds_note
 from organisms.figures.groups import elsewhere_note, in_order, nudges_in_order, trained_with
-from organisms.plan.presentation import of_one_model
 
 # Of so many series or fewer: the pixels that each has under a prompt, and the size of its points.
 _SLOTS = {3: (20, 60), 6: (15, 45), 10: (11, 28)}
@@ -81,10 +80,8 @@ class Dodged:
         """The lines of a caption on what points and lines are."""
         hollow = "Hollow: the model's training prompt beside the prompt that is named"
         hollow += "; over the default, that alone." if self._alone else "."
-        single = [label for label in of_one_model(self._presentation) if label in self._order]
-        every = len(single) == len(self._order)
         return [
             *([hollow] if self._has_own else []),
             *elsewhere_note(self._order, self._presentation),
-            seeds_note(self._presentation["n_seeds"], single, every).replace("the bars", "the points"),
+            seeds_note(self._order, self._presentation, "points"),
         ]
